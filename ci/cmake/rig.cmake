@@ -1,0 +1,83 @@
+# The build's own vocabulary. A new thing is one file and one of these lines:
+#
+#   rig_library(NAME sources... [LINK libs...])              a room of the house
+#   rig_test(NAME sources... [LINK libs...] [LABELS l...] [TIMEOUT s])   one GoogleTest binary, one ctest entry
+#   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
+#   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
+#   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
+#   fuzzer(NAME)                                             fuzz/NAME.cc
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+set(RIG_SANITIZE "" CACHE STRING "address (with undefined and leak), thread, fuzzer, or empty")
+set_property(CACHE RIG_SANITIZE PROPERTY STRINGS "" address thread fuzzer)
+option(RIG_COVERAGE "instrument for source-based coverage (clang)" OFF)
+option(RIG_BENCH "build the benchmarks" OFF)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+find_package(Threads REQUIRED)
+
+add_library(rig_flags INTERFACE)
+target_include_directories(rig_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(rig_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -fno-omit-frame-pointer)
+target_link_libraries(rig_flags INTERFACE Threads::Threads)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(rig_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+endif()
+
+if(RIG_SANITIZE STREQUAL "address" OR RIG_SANITIZE STREQUAL "fuzzer")
+  set(sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all)
+  if(RIG_SANITIZE STREQUAL "fuzzer")
+    list(APPEND sanitizer -fsanitize=fuzzer-no-link)
+  endif()
+elseif(RIG_SANITIZE STREQUAL "thread")
+  set(sanitizer -fsanitize=thread)
+elseif(NOT RIG_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "RIG_SANITIZE is '${RIG_SANITIZE}'; it can be address, thread, fuzzer or empty")
+endif()
+if(RIG_SANITIZE)
+  target_compile_options(rig_flags INTERFACE ${sanitizer})
+  target_link_options(rig_flags INTERFACE ${sanitizer})
+endif()
+if(RIG_COVERAGE)
+  target_compile_options(rig_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(rig_flags INTERFACE -fprofile-instr-generate)
+endif()
+
+function(rig_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
+  add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC rig_flags ${arg_LINK})
+endfunction()
+
+function(rig_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK;LABELS")
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  find_package(GTest REQUIRED)
+  string(REPLACE "." "_" target "test_${name}")
+  add_executable(${target} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${target} PRIVATE rig_flags ${arg_LINK} GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${target})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  string(REGEX MATCH "^[^.]+" kind "${name}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${kind};${arg_LABELS}")
+endfunction()
+
+# tls_backend records the library; backends/CMakeLists.txt generates the list that rig::backends() returns.
+function(tls_backend name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
+  rig_library(backend_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_engine)
+  target_link_libraries(backend_${name} PRIVATE ${arg_LINK})
+  set_property(GLOBAL APPEND PROPERTY RIG_BACKENDS ${name})
+endfunction()
