@@ -10,9 +10,9 @@ namespace rig {
 
 // RIG_CHECK aborts the process if `condition` is false. It is for bugs of ours only: a refusal by the world is an
 // Error, misbehaviour of a subject is a Violation. It is active in every build.
-#define RIG_CHECK(condition)                                  \
-  do {                                                        \
-    if (!(condition)) [[unlikely]] {                          \
-      ::rig::check_failed(#condition, __FILE__, __LINE__);    \
-    }                                                         \
+#define RIG_CHECK(condition)                               \
+  do {                                                     \
+    if (!(condition)) [[unlikely]] {                       \
+      ::rig::check_failed(#condition, __FILE__, __LINE__); \
+    }                                                      \
   } while (false)

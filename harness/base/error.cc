@@ -112,8 +112,8 @@ Error system_error(std::string_view call, int errno_value) noexcept {
   std::array<char, 96> reason{};
   const char* text = ::strerror_r(errno_value, reason.data(), reason.size());
   std::array<char, Error::detail_bytes_max> sentence{};
-  const int printed = std::snprintf(sentence.data(), sentence.size(), "%.*s: %s", static_cast<int>(call.size()),
-                                    call.data(), text);
+  const int printed =
+      std::snprintf(sentence.data(), sentence.size(), "%.*s: %s", static_cast<int>(call.size()), call.data(), text);
   const std::size_t bytes = printed < 0 ? 0 : std::min(static_cast<std::size_t>(printed), sentence.size() - 1);
   return Error(classify(errno_value), {sentence.data(), bytes}, errno_value);
 }

@@ -76,16 +76,16 @@ using Status = std::expected<void, Error>;
 
 // RIG_TRY(name, expression): evaluates an expected, returns its Error to the caller, or binds its value to `name`.
 // RIG_TRY_STATUS(expression): the same for Status. libstdc++ 12 has no monadic std::expected.
-#define RIG_TRY(name, expression)                                   \
-  auto name##_or_error = (expression);                              \
-  if (!name##_or_error.has_value()) {                               \
-    return std::unexpected(std::move(name##_or_error.error()));     \
-  }                                                                 \
+#define RIG_TRY(name, expression)                               \
+  auto name##_or_error = (expression);                          \
+  if (!name##_or_error.has_value()) {                           \
+    return std::unexpected(std::move(name##_or_error.error())); \
+  }                                                             \
   auto name = std::move(*name##_or_error)
 
-#define RIG_TRY_STATUS(expression)                                        \
-  do {                                                                    \
-    if (auto rig_status = (expression); !rig_status.has_value()) {        \
-      return std::unexpected(std::move(rig_status.error()));              \
-    }                                                                     \
+#define RIG_TRY_STATUS(expression)                                 \
+  do {                                                             \
+    if (auto rig_status = (expression); !rig_status.has_value()) { \
+      return std::unexpected(std::move(rig_status.error()));       \
+    }                                                              \
   } while (false)

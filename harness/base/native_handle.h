@@ -1,4 +1,5 @@
-// NativeHandle: a socket descriptor as the platform names it, at full width, with an invalid value that no platform uses.
+// NativeHandle: a socket descriptor as the platform names it, at full width, with an invalid value that no platform
+// uses.
 #pragma once
 
 #include <cstdint>

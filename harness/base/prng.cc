@@ -43,6 +43,8 @@ std::uint64_t Prng::between(std::uint64_t low, std::uint64_t high) noexcept {
   return width == 0 ? next() : low + below(width);
 }
 
-Prng Prng::fork(std::uint64_t label) const noexcept { return Prng(mix64(seed_ ^ mix64(label + 1))); }
+Prng Prng::fork(std::uint64_t label) const noexcept {
+  return Prng(mix64(seed_ ^ mix64(label + 1)));
+}
 
 }  // namespace rig

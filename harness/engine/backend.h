@@ -21,13 +21,13 @@ namespace rig {
 struct Capabilities {
   bool tls12 = false;
   bool tls13 = false;
-  bool certificates = false;           // X.509 authentication
-  bool psk = false;                    // external pre-shared keys
+  bool certificates = false;  // X.509 authentication
+  bool psk = false;           // external pre-shared keys
   bool alpn = false;
   bool resumption = false;
   bool key_log = false;
-  bool close_notify = false;           // the protocol has an end-of-stream mark: truncation can be told from a clean end
-  bool update_keys = false;            // TLS 1.3 KeyUpdate can be started
+  bool close_notify = false;  // the protocol has an end-of-stream mark: truncation can be told from a clean end
+  bool update_keys = false;   // TLS 1.3 KeyUpdate can be started
   bool renegotiate_as_client = false;  // TLS 1.2 renegotiation can be started by the client
   bool renegotiate_as_server = false;  // TLS 1.2 renegotiation can be started by the server
   bool renegotiate_in_flight = false;  // and that while application data is under way in both directions
@@ -56,16 +56,17 @@ enum class PeerCheck : std::uint8_t {
 struct ContextConfig {
   Role role = Role::client;
   TlsVersion version_min = TlsVersion::tls12;
-  TlsVersion version_max = TlsVersion::tls13;  // lowered to what the backend has; above its maximum only if equal to min
+  TlsVersion version_max =
+      TlsVersion::tls13;  // lowered to what the backend has; above its maximum only if equal to min
   // peer_check unset means: a client verifies, a server asks for no client certificate. With a psk no certificate is
   // involved and this has no effect.
   std::optional<PeerCheck> peer_check;
-  std::string ca_pem;                          // trust anchors; needed where certificates are verified
-  std::optional<Credentials> credentials;      // a server without a psk needs them
-  std::optional<Psk> psk;                      // if set, only PSK handshakes are offered or accepted
-  std::vector<std::string> alpn;               // in order of preference; empty: not offered
-  bool allow_renegotiation = false;            // answer a peer's renegotiation; starting one needs it as well
-  bool session_tickets = true;                 // a server issues, a client accepts sessions for resumption
+  std::string ca_pem;                      // trust anchors; needed where certificates are verified
+  std::optional<Credentials> credentials;  // a server without a psk needs them
+  std::optional<Psk> psk;                  // if set, only PSK handshakes are offered or accepted
+  std::vector<std::string> alpn;           // in order of preference; empty: not offered
+  bool allow_renegotiation = false;        // answer a peer's renegotiation; starting one needs it as well
+  bool session_tickets = true;             // a server issues, a client accepts sessions for resumption
   // key_log receives lines in the NSS key log format. Thread: the thread inside the verb that produced the line.
   std::function<void(std::string_view line)> key_log;
 };

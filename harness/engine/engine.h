@@ -4,9 +4,10 @@
 // through write(), and every verb appends the ciphertext that it produces to the CipherOut of the caller, also when it
 // fails (alerts). There is no socket, no clock, no thread and no callback in an engine.
 //
-// The order of verbs: handshake() until it needs nothing, then write() and read(). After the first handshake only read()
-// drives the engine: it answers a renegotiation, a key update or an alert of the peer, whatever the library calls that.
-// A verb that cannot finish says what it needs (Need); the caller supplies it and calls the same verb again.
+// The order of verbs: handshake() until it needs nothing, then write() and read(). After the first handshake only
+// read() drives the engine: it answers a renegotiation, a key update or an alert of the peer, whatever the library
+// calls that. A verb that cannot finish says what it needs (Need); the caller supplies it and calls the same verb
+// again.
 #pragma once
 
 #include <cstddef>
@@ -91,8 +92,8 @@ struct Facts {
 // calling the library (which would be undefined), whatever came after it. `unsupported`, `invalid_state` and
 // `invalid_argument` answer a verb that was not possible, and leave the engine as it was. Running out of memory is
 // fatal for the engine (`no_memory`). No exception leaves a verb.
-// Ambient state: a verb trusts nothing that it finds in the library's error queue or in errno, and leaves nothing there.
-// Thread: one thread at a time; different engines are independent, also when they come from one Context.
+// Ambient state: a verb trusts nothing that it finds in the library's error queue or in errno, and leaves nothing
+// there. Thread: one thread at a time; different engines are independent, also when they come from one Context.
 class TlsEngine {
  public:
   virtual ~TlsEngine() = default;

@@ -6,9 +6,9 @@
 //
 // The wire lane is one stream of ciphertext in chunks. An op remembers where in that stream its last byte ends, so
 // short writes need no bookkeeping of their own: consume(n) moves the stream's front, and every op that ends at or
-// before it is done, in order. Control ciphertext (handshake, renegotiation, key update, alerts) has no op and enters at
-// the tail of the wire lane, past all waiting plaintext: in a single queue a renegotiation would wait behind the data
-// that waits for it, and nothing would ever move again.
+// before it is done, in order. Control ciphertext (handshake, renegotiation, key update, alerts) has no op and enters
+// at the tail of the wire lane, past all waiting plaintext: in a single queue a renegotiation would wait behind the
+// data that waits for it, and nothing would ever move again.
 //
 // An op has exactly one owner state, QUEUED -> INFLIGHT -> DONE | CANCELLED, and is handed out by pop_completed()
 // exactly once, in issue order.
@@ -31,18 +31,18 @@ using Token = std::uint64_t;
 
 // SendLimits bounds a queue. Units: ops and bytes.
 struct SendLimits {
-  std::size_t ops_max = 65536;                // ops pushed and not yet completed
-  std::size_t bytes_max = 16 * 1024 * 1024;   // plaintext bytes of those ops
-  std::size_t wire_bytes_max = 256 * 1024;    // ciphertext bytes that encrypt-ahead may hold; control may exceed it
-  std::size_t free_ops_max = 64;              // op nodes kept for reuse
-  std::size_t free_chunks_max = 4;            // wire chunks kept for reuse
+  std::size_t ops_max = 65536;               // ops pushed and not yet completed
+  std::size_t bytes_max = 16 * 1024 * 1024;  // plaintext bytes of those ops
+  std::size_t wire_bytes_max = 256 * 1024;   // ciphertext bytes that encrypt-ahead may hold; control may exceed it
+  std::size_t free_ops_max = 64;             // op nodes kept for reuse
+  std::size_t free_chunks_max = 4;           // wire chunks kept for reuse
 };
 
 // Completion is the end of one op.
 struct Completion {
   Token token = 0;
-  std::size_t bytes = 0;         // plaintext bytes of the op
-  std::optional<Error> error;    // nothing: every byte was taken by the transport
+  std::size_t bytes = 0;       // plaintext bytes of the op
+  std::optional<Error> error;  // nothing: every byte was taken by the transport
 };
 
 // SendQueue holds the ops of one socket.
@@ -58,9 +58,9 @@ class SendQueue {
   SendQueue(const SendQueue&) = delete;
   SendQueue& operator=(const SendQueue&) = delete;
 
-  // push copies `plain` into a new op at the end of the waiting lane. `more`: further ops follow soon, this one may wait
-  // for them. A zero-length op is an op like any other. An op larger than bytes_max is accepted when nothing else is
-  // queued, so that every op can be sent some time. Errors: invalid_argument (the token is pending), would_block (a
+  // push copies `plain` into a new op at the end of the waiting lane. `more`: further ops follow soon, this one may
+  // wait for them. A zero-length op is an op like any other. An op larger than bytes_max is accepted when nothing else
+  // is queued, so that every op can be sent some time. Errors: invalid_argument (the token is pending), would_block (a
   // limit is reached; take_writable_again() tells when to come back), no_memory. A refused push leaves no trace.
   Status push(Token token, ByteView plain, bool more) noexcept;
 
@@ -110,13 +110,13 @@ class SendQueue {
   // half their limits or below.
   bool take_writable_again() noexcept;
 
-  bool has_completed() const noexcept;     // pop_completed() would hand out something
-  bool idle() const noexcept;              // no op is pending, nothing is completed, the wire lane is empty
-  std::size_t ops() const noexcept;        // ops pushed and not yet handed out by pop_completed()
+  bool has_completed() const noexcept;       // pop_completed() would hand out something
+  bool idle() const noexcept;                // no op is pending, nothing is completed, the wire lane is empty
+  std::size_t ops() const noexcept;          // ops pushed and not yet handed out by pop_completed()
   std::size_t ops_pending() const noexcept;  // of those, neither DONE nor CANCELLED
   std::size_t plain_bytes() const noexcept;  // plaintext bytes of pending ops
   std::size_t wire_bytes() const noexcept;   // ciphertext bytes not yet taken by the transport
-  bool only_more() const noexcept;         // something is queued, and all of it may wait for more
+  bool only_more() const noexcept;           // something is queued, and all of it may wait for more
 
   // Counters for tests and the free list's contract.
   struct Counters {

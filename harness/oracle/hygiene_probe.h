@@ -1,0 +1,40 @@
+// HygieneProbe: law H1. A call leaves no ambient error behind.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "harness/oracle/violation.h"
+
+namespace rig {
+
+// AmbientSource is one kind of ambient error state of the calling thread: the error queue of a TLS library, or errno.
+// A backend registers its own (OpenSSL: the error queue; libraries without one have none).
+struct AmbientSource {
+  const char* name;  // "OpenSSL error queue"
+  // peek returns a number that is not 0 if an entry is left on the calling thread, without changing it, and writes a
+  // sentence about the latest entry.
+  std::uint64_t (*peek)(char* sentence, std::uint64_t sentence_bytes);
+  // clear empties it.
+  void (*clear)();
+};
+
+// register_ambient_source adds a source; at most 8. Thread: any, at start-up.
+void register_ambient_source(const AmbientSource& source);
+
+// HygieneProbe looks at the calling thread when a verb of the subject has returned to the app, or a callback is about
+// to run. `after(call)` reports H1 for each source with an entry left, naming `call`, and clears it, so that one
+// leftover is one report. errno is not judged: POSIX lets a successful call change it. Thread: any; it judges the
+// calling thread.
+class HygieneProbe {
+ public:
+  HygieneProbe(std::string where, ViolationLog& log);
+  void after(std::string_view call) const;
+
+ private:
+  std::string where_;
+  ViolationLog* log_;
+};
+
+}  // namespace rig
