@@ -31,9 +31,9 @@ using Token = std::uint64_t;
 
 // SendLimits bounds a queue. Units: ops and bytes.
 struct SendLimits {
-  std::size_t ops_max = 65536;               // ops pushed and not yet completed
+  std::size_t ops_max = 65536;               // pending ops (0 counts as 1)
   std::size_t bytes_max = 16 * 1024 * 1024;  // plaintext bytes of those ops
-  std::size_t wire_bytes_max = 256 * 1024;   // ciphertext bytes that encrypt-ahead may hold; control may exceed it
+  std::size_t wire_bytes_max = 256 * 1024;   // ciphertext bytes at which encrypt-ahead stops; control may exceed it
   std::size_t free_ops_max = 64;             // op nodes kept for reuse
   std::size_t free_chunks_max = 4;           // wire chunks kept for reuse
 };
@@ -68,10 +68,13 @@ class SendQueue {
   // encrypted or the wire lane is full. Zero-length ops are passed along to the wire lane on the way.
   std::optional<ByteView> next_plain() noexcept;
 
-  // encrypted says that `accepted` more bytes of next_plain() are in the wire lane.
+  // encrypted says that `accepted` more bytes of next_plain() are in the wire lane, and that the last commit_wire() was
+  // ciphertext of that op. Call it behind each commit_wire() of an engine's write, also with 0 (a record that is only
+  // partly out): ciphertext that no call of encrypted() follows is control.
   void encrypted(std::size_t accepted) noexcept;
 
-  // partly_encrypted is true while the op at the front of the waiting lane has bytes in the wire lane and others not.
+  // partly_encrypted is true while the op at the front of the waiting lane has sent bytes to the wire lane and is not
+  // all there.
   bool partly_encrypted() const noexcept;
 
   // prepare_wire is storage at the tail of the wire lane for an engine to fill, at least 1 byte; the part that was
@@ -85,7 +88,7 @@ class SendQueue {
   struct Gathered {
     std::size_t pieces = 0;  // how many entries were filled
     std::size_t bytes = 0;   // and their length together
-    bool more = false;       // all ops that end or lie in it may wait for more (MSG_MORE)
+    bool more = false;       // nothing in the wire lane must leave at once: the run may wait for more (MSG_MORE)
   };
 
   // gather fills `pieces` from the front of the wire lane. It stops behind the last byte of an op pushed without `more`
@@ -96,18 +99,21 @@ class SendQueue {
   // consume says that the transport took `bytes` from the front of the wire lane; ops that end there are DONE.
   void consume(std::size_t bytes) noexcept;
 
-  // settle_front completes ops at the front that have nothing (left) to send: zero-length ones. consume() includes it.
+  // settle_front completes ops at the front that have nothing (left) to send: zero-length ones, which wait for the ops
+  // before them but never for control ciphertext. consume() includes it.
   void settle_front() noexcept;
 
   // cancel_all makes every op that is not DONE CANCELLED with `error`, in issue order behind the DONE ones, and drops
-  // both lanes.
+  // both lanes: pieces gathered and storage prepared before it are gone, and no consume() or commit_wire() for them may
+  // follow.
   void cancel_all(const Error& error) noexcept;
 
   // pop_completed hands out the oldest op that is DONE or CANCELLED; its token is free again.
   std::optional<Completion> pop_completed() noexcept;
 
-  // take_writable_again is true once after a push was refused with would_block and both ops and bytes have fallen to
-  // half their limits or below.
+  // take_writable_again is true once after a push was refused with would_block, both pending ops and bytes have fallen
+  // to half their limits or below, and the smallest op that was refused fits (else its owner would come back in vain,
+  // again and again).
   bool take_writable_again() noexcept;
 
   bool has_completed() const noexcept;       // pop_completed() would hand out something
