@@ -41,6 +41,7 @@ Code classify(int errno_value) noexcept {
     case ECONNABORTED:
     case ENOTCONN:
     case ESHUTDOWN:
+    case ENETRESET:
       return Code::reset;
     case ECONNREFUSED:
       return Code::refused;
@@ -48,6 +49,7 @@ Code classify(int errno_value) noexcept {
     case EHOSTUNREACH:
     case ENETDOWN:
     case EHOSTDOWN:
+    case ENONET:
     case EADDRNOTAVAIL:
       return Code::unreachable;
     case ETIMEDOUT:
@@ -69,7 +71,6 @@ Code classify(int errno_value) noexcept {
     case EADDRINUSE:
       return Code::address_in_use;
     case EINVAL:
-    case EAFNOSUPPORT:
     case EFAULT:
     case EBADF:
     case ENOTSOCK:
@@ -77,7 +78,10 @@ Code classify(int errno_value) noexcept {
     case EOPNOTSUPP:
     case ENOSYS:
     case EPROTONOSUPPORT:
+    case EAFNOSUPPORT:  // a system without IPv6, not a bad address: those never reach a system call
       return Code::unsupported;
+    case EISCONN:
+      return Code::invalid_state;
     default:
       return Code::refused_by_system;
   }

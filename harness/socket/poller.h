@@ -20,7 +20,7 @@ enum class PollerKind : std::uint8_t { epoll, poll, select };
 std::string_view poller_kind_name(PollerKind kind) noexcept;
 std::optional<PollerKind> poller_kind_from_name(std::string_view name) noexcept;
 
-// Interest is what a registration waits for. With neither flag only failures and hang-ups are reported.
+// Interest is what a registration waits for. With neither flag only failures and hang-ups are reported (see Ready).
 struct Interest {
   bool readable = false;
   bool writable = false;
@@ -28,7 +28,8 @@ struct Interest {
 };
 
 // Ready is one report. `failed` is an error or a full hang-up: read and write to learn which; it is reported whatever
-// the interest. `key` is the caller's own, as given to add().
+// the interest. select cannot tell: it shows a failure as readiness for what the interest names, and shows nothing of
+// it without an interest. `key` is the caller's own, as given to add().
 struct Ready {
   NativeHandle handle;
   std::uint64_t key = 0;

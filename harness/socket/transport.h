@@ -43,7 +43,7 @@ class Transport {
 
   // send hands over a prefix of the joined `pieces` and returns its length. With `more` the caller promises further
   // bytes soon, and the system may hold these back to join them (MSG_MORE). EINTR is not an answer. Errors: would_block
-  // (nothing taken), reset, no_memory, ...
+  // (nothing taken), reset, no_memory, closed (after close(), as every verb), ...
   virtual std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept = 0;
 
   // recv takes what is there, at most `storage.size()` bytes (not 0). 0 is the end of the peer's stream (FIN).
@@ -90,7 +90,7 @@ class Acceptor {
 };
 
 // listen_tcp opens a listening socket; port 0 lets the system choose (see local_endpoint). Errors: invalid_argument,
-// address_in_use, no_descriptors, refused_by_system.
+// address_in_use, no_descriptors, refused_by_system, unsupported (no IPv6 here). An IPv6 listener takes IPv6 only.
 std::expected<std::unique_ptr<Acceptor>, Error> listen_tcp(const Endpoint& local, int backlog) noexcept;
 
 }  // namespace rig
