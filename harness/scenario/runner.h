@@ -1,0 +1,41 @@
+// The runner: puts a Scenario into the world, asks the laws, and says how it ended.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "harness/scenario/scenario.h"
+#include "harness/scenario/verdict.h"
+#include "harness/subjects/subject.h"
+
+namespace rig {
+
+// RunOptions is what a run may differ in without being another test.
+struct RunOptions {
+  // subject stands in for the one that the scenario names (a canary around it, for example). Null: find_subject().
+  const rig_subject* subject = nullptr;
+  // stall_limit_us is how long nothing at all may happen before the run is called a hang. It is a watchdog, not a
+  // measurement: a run that moves, however slowly, is never ended by it.
+  std::int64_t stall_limit_us = 30'000'000;
+  // child is true in a process that was started for one scenario (Settings::fresh_process is then fulfilled).
+  bool child = false;
+};
+
+// run_scenario runs it in this process, or in a fresh one if the scenario asks for that, and never throws. What the
+// subject cannot do (its capabilities) ends as `skip` with the reason. Sockets are closed, then drained, then the loops
+// and contexts are destroyed, whatever happened; after a hang the process should end, since threads of the subject may
+// still be stuck (Verdict::kind == hang).
+// Thread: one at a time per process where the scenario uses process-wide state; the rig runs one at a time.
+Verdict run_scenario(const Scenario& scenario, const RunOptions& options = {});
+
+// run_as_child is asked by every main() that may run scenarios, before anything else: if the command line says that this
+// process was started for one scenario, it runs that and returns the exit code.
+std::optional<int> run_as_child(int argc, char** argv);
+
+// keep_scenario writes the text of a scenario to `folder` under a name made of suite, cell and seed, and returns the
+// path. Errors: refused_by_system with the path in the sentence.
+std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder);
+
+}  // namespace rig
