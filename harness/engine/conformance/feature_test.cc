@@ -1,0 +1,262 @@
+// ALPN, resumption, key log, key updates: where a backend declares them they work, elsewhere they are refused in words.
+#include <map>
+#include <regex>
+
+#include "harness/engine/conformance/kit.h"
+
+namespace rig::conformance {
+namespace {
+
+std::vector<Cell> where(std::vector<Cell> list, bool Capabilities::* capability) {
+  std::erase_if(list, [capability](const Cell& cell) {
+    return !(cell.client->capabilities().*capability && cell.server->capabilities().*capability);
+  });
+  return list;
+}
+
+void alpn_is_chosen(const Cell& cell) {
+  struct Row {
+    std::vector<std::string> client;
+    std::vector<std::string> server;
+    std::string chosen;
+  };
+  const Row rows[] = {
+      {{"h2", "http/1.1"}, {"http/1.1"}, "http/1.1"},
+      {{"one", "two"}, {"two", "one"}, "two"},  // the server's preference decides
+      {{"one"}, {}, ""},
+      {{}, {"one"}, ""},
+  };
+  for (const Row& row : rows) {
+    Setup setup = default_setup(cell);
+    setup.client.alpn = row.client;
+    setup.server.alpn = row.server;
+    EnginePair pair = connect(cell, setup);
+    require_done(pair.run_handshake(), "a handshake with ALPN");
+    EXPECT_EQ(pair.engine(Side::client).facts().alpn, row.chosen);
+    EXPECT_EQ(pair.engine(Side::server).facts().alpn, row.chosen);
+    expect_traffic(pair, 100);
+  }
+}
+
+// No protocol in common: refused by the server. Source: RFC 7301 section 3.2.
+void alpn_without_overlap(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.alpn = {"one"};
+  setup.server.alpn = {"two", "three"};
+  EnginePair pair = connect(cell, setup);
+  EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
+  expect_failure(pair, Side::server, {Code::handshake_failed});
+  expect_failure(pair, Side::client, {Code::peer_alert});
+}
+
+void resumption(const Cell& cell) {
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  EngineConfig config;
+  config.host = "localhost";
+  Bytes session;
+  {
+    EnginePair first = contexts.connect(config);
+    require_done(first.run_handshake(), "the first handshake");
+    EXPECT_EQ(code_of(first.engine(Side::server).session()).has_value(), true) << "sessions are the client's";
+    expect_traffic(first, 100);
+    settle(first);
+    session = must(first.engine(Side::client).session(), "the session");
+    EXPECT_FALSE(first.engine(Side::client).facts().resumed);
+    EXPECT_FALSE(first.engine(Side::server).facts().resumed);
+    expect_done(first.run_close());
+  }
+  ASSERT_FALSE(session.empty());
+  for (int again = 0; again < 2; ++again) {
+    config.resume = session;
+    EnginePair second = contexts.connect(config);
+    require_done(second.run_handshake(), "the resumed handshake");
+    EXPECT_TRUE(second.engine(Side::client).facts().resumed);
+    EXPECT_TRUE(second.engine(Side::server).facts().resumed);
+    EXPECT_EQ(second.engine(Side::client).facts().version, cell.version);
+    expect_traffic(second, 100);
+    settle(second);
+    session = must(second.engine(Side::client).session(), "the next session");
+    ASSERT_FALSE(session.empty());
+    expect_done(second.run_close());
+  }
+  // A server that does not know the session makes a full handshake of it.
+  const Contexts strangers = make_contexts(cell, default_setup(cell));
+  EnginePair third = strangers.connect(config);
+  require_done(third.run_handshake(), "a session that the server does not know");
+  EXPECT_FALSE(third.engine(Side::client).facts().resumed);
+  EXPECT_FALSE(third.engine(Side::server).facts().resumed);
+  EXPECT_TRUE(third.engine(Side::client).facts().peer_verified);
+  expect_traffic(third, 100);
+}
+
+void resumption_switched_off(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.session_tickets = false;
+  setup.server.session_tickets = false;
+  const Contexts contexts = make_contexts(cell, setup);
+  EnginePair first = contexts.connect(setup.connect);
+  require_done(first.run_handshake(), "the first handshake");
+  expect_traffic(first, 100);
+  settle(first);
+  setup.connect.resume = must(first.engine(Side::client).session(), "the session");
+  EnginePair second = contexts.connect(setup.connect);
+  require_done(second.run_handshake(), "the second handshake");
+  EXPECT_FALSE(second.engine(Side::server).facts().resumed);
+}
+
+void unreadable_session_is_invalid(const Cell& cell) {
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  EngineConfig config;
+  config.host = "localhost";
+  config.resume = {1, 2, 3};
+  EXPECT_EQ(code_of(contexts.client->make_engine(config)), Code::invalid_argument);
+}
+
+void key_log(const Cell& cell) {
+  std::map<std::string, std::string> secrets[2];
+  const std::regex shape("([A-Z0-9_]+) ([0-9a-f]{64}) ([0-9a-f]{64,128})");
+  Setup setup = default_setup(cell);
+  for (const Side side : {Side::client, Side::server}) {
+    auto& mine = secrets[static_cast<std::size_t>(side)];
+    setup.context(side).key_log = [&mine, &shape](std::string_view line) {
+      std::smatch parts;
+      const std::string text(line);
+      ASSERT_TRUE(std::regex_match(text, parts, shape)) << "not a key log line: " << text;
+      EXPECT_TRUE(mine.emplace(parts[1].str() + " " + parts[2].str(), parts[3].str()).second) << "twice: " << text;
+    };
+  }
+  {
+    EnginePair pair = connect(cell, setup);
+    require_done(pair.run_handshake(), "the handshake");
+    expect_traffic(pair, 100);
+  }
+  const std::vector<std::string> needed =
+      cell.version == TlsVersion::tls12
+          ? std::vector<std::string>{"CLIENT_RANDOM"}
+          : std::vector<std::string>{"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+                                     "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"};
+  for (const std::string& label : needed) {
+    const auto client = secrets[0].lower_bound(label + " ");
+    const auto server = secrets[1].lower_bound(label + " ");
+    ASSERT_TRUE(client != secrets[0].end() && client->first.starts_with(label + " ")) << label;
+    ASSERT_TRUE(server != secrets[1].end() && server->first.starts_with(label + " ")) << label;
+    EXPECT_EQ(client->first, server->first) << "both sides name the connection alike";
+    EXPECT_EQ(client->second, server->second) << label << ": both sides have the same secret";
+  }
+}
+
+// start_key_update runs the verb to its end, as a layer does.
+void start_key_update(EnginePair& pair, Side starter) {
+  pair.update_keys(starter);
+  settle(pair);
+  EXPECT_EQ(error_text(pair.end(starter).refusal), "no error");
+}
+
+void expect_key_updates(EnginePair& pair, unsigned asked_by_client, unsigned asked_by_server) {
+  const Facts client = pair.engine(Side::client).facts();
+  const Facts server = pair.engine(Side::server).facts();
+  // Each request is answered once, in the asked side's own direction.
+  EXPECT_EQ(client.key_updates_out, asked_by_client + asked_by_server);
+  EXPECT_EQ(server.key_updates_out, asked_by_client + asked_by_server);
+  EXPECT_EQ(client.key_updates_in, asked_by_client + asked_by_server);
+  EXPECT_EQ(server.key_updates_in, asked_by_client + asked_by_server);
+}
+
+void key_updates(const Cell& cell) {
+  const bool can[] = {cell.client->capabilities().update_keys, cell.server->capabilities().update_keys};
+  EnginePair pair = connected(cell);
+  unsigned asked[] = {0, 0};
+  for (const Side starter : {Side::client, Side::server, Side::client, Side::client, Side::server}) {
+    const auto index = static_cast<std::size_t>(starter);
+    if (!can[index]) {
+      const auto answer = pair.call(starter, [](TlsEngine& engine, CipherOut& out) { return engine.update_keys(out); });
+      EXPECT_EQ(code_of(answer), Code::unsupported);
+      continue;
+    }
+    start_key_update(pair, starter);
+    ++asked[index];
+    expect_traffic(pair, 5000);
+    settle(pair);
+    expect_key_updates(pair, asked[0], asked[1]);
+  }
+  expect_done(pair.run_close());
+}
+
+// Key updates amid a flood in both directions, through cramped pipes.
+void key_updates_in_flight(const Cell& cell) {
+  for (const std::size_t room : {1, 37, 1000, 65536}) {
+    SCOPED_TRACE("room " + std::to_string(room));
+    PairKnobs knobs;
+    knobs.out_bytes_max = room;
+    knobs.pipe_bytes_max = 20'000;
+    knobs.feed_bytes_max = 1500;
+    knobs.seed = room;
+    EnginePair pair = connected(cell, knobs);
+    pair.send(Side::client, 200'000);
+    pair.send(Side::server, 200'000);
+    for (unsigned round = 1; round <= 3; ++round) {
+      const std::uint64_t until = round * 40'000;
+      require_done(pair.run([&] { return pair.end(Side::client).received >= until; }), "traffic before a key update");
+      EXPECT_GT(pair.end(Side::client).to_write, 0U) << "the situation was not reached: nothing is under way";
+      pair.update_keys(round % 2 == 0 ? Side::client : Side::server);
+    }
+    require_done(pair.run_traffic(), "traffic over key updates");
+    settle(pair);
+    EXPECT_EQ(error_text(pair.end(Side::client).refusal), "no error");
+    EXPECT_EQ(error_text(pair.end(Side::server).refusal), "no error");
+    expect_key_updates(pair, 1, 2);
+  }
+}
+
+void key_updates_need_tls13(const Cell& cell) {
+  EnginePair pair = connected(cell);
+  for (const Side side : {Side::client, Side::server}) {
+    const std::uint64_t before = pair.cipher_total(side);
+    const auto answer = pair.call(side, [](TlsEngine& engine, CipherOut& out) { return engine.update_keys(out); });
+    ASSERT_EQ(code_of(answer), Code::unsupported);
+    EXPECT_FALSE(answer.error().detail().empty());
+    EXPECT_EQ(pair.cipher_total(side), before);
+  }
+  expect_traffic(pair, 100);
+}
+
+void missing_features_are_refused(Backend& backend) {
+  const Capabilities& can = backend.capabilities();
+  const auto refused = [&backend](auto change) {
+    ContextConfig config;
+    config.role = Role::client;
+    config.ca_pem = ca_pem();
+    change(config);
+    return code_of(backend.make_context(config));
+  };
+  const auto answer = [](bool capable) { return capable ? std::nullopt : std::optional(Code::unsupported); };
+  EXPECT_EQ(refused([](ContextConfig& c) { c.psk = test_psk(); }), answer(can.psk));
+  EXPECT_EQ(refused([](ContextConfig& c) { c.alpn = {"one"}; }), answer(can.alpn));
+  EXPECT_EQ(refused([](ContextConfig& c) { c.key_log = [](std::string_view) {}; }), answer(can.key_log));
+}
+
+}  // namespace
+
+void register_feature_tests() {
+  const std::vector<Cell> certificates = cells(Auth::certificate);
+  std::vector<Cell> tls12 = cells(Auth::psk);
+  std::vector<Cell> tls13 = tls12;
+  std::erase_if(tls12, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
+  std::erase_if(tls13, [](const Cell& cell) { return cell.version != TlsVersion::tls13; });
+  add_cell_test("alpn_is_chosen", where(cells(Auth::psk), &Capabilities::alpn), alpn_is_chosen);
+  add_cell_test("alpn_without_overlap", where(cells(), &Capabilities::alpn), alpn_without_overlap);
+  add_cell_test("resumption", where(certificates, &Capabilities::resumption), resumption);
+  add_cell_test("resumption_switched_off", where(certificates, &Capabilities::resumption), resumption_switched_off);
+  add_cell_test("unreadable_session_is_invalid", where(certificates, &Capabilities::resumption),
+                unreadable_session_is_invalid);
+  add_cell_test("key_log", where(cells(), &Capabilities::key_log), key_log);
+  add_cell_test("key_updates", tls13, key_updates);
+  add_cell_test("key_updates_in_flight", where(tls13, &Capabilities::update_keys), key_updates_in_flight);
+  add_cell_test("key_updates_need_tls13", tls12, key_updates_need_tls13);
+  for (Backend* backend : tls_backends()) {
+    add_test("missing_features_are_refused", std::string(backend->name()),
+             [backend] { missing_features_are_refused(*backend); });
+  }
+}
+
+}  // namespace rig::conformance

@@ -1,0 +1,258 @@
+// Who the peer is: certificates, names, client certificates, pre-shared keys. Each refusal has its class, on both
+// sides.
+#include "harness/engine/conformance/kit.h"
+
+namespace rig::conformance {
+namespace {
+
+// refused runs a handshake that `verifier` must refuse with verification_failed, and looks at what is left behind.
+void refused(EnginePair& pair, Side verifier) {
+  pair.send(Side::client, 100);
+  pair.send(Side::server, 100);
+  EXPECT_EQ(pair.run_traffic().kind, PairOutcome::Kind::failed);
+  expect_failure(pair, verifier, {Code::verification_failed});
+  expect_failure(pair, other(verifier), {Code::peer_alert});
+  EXPECT_FALSE(pair.end(verifier).handshake_done);
+  EXPECT_EQ(pair.end(verifier).written, 0U) << "a side that refused its peer may not have accepted data for it";
+  EXPECT_EQ(pair.end(other(verifier)).received, 0U) << "nothing may leak to a peer that was refused";
+  EXPECT_EQ(pair.end(verifier).received, 0U);
+  EXPECT_FALSE(pair.engine(verifier).facts().peer_verified);
+  expect_dead(pair, verifier);
+  expect_dead(pair, other(verifier));
+}
+
+void refused_server(const Cell& cell, Identity identity, const std::string& host) {
+  SCOPED_TRACE(std::string(identity_name(identity)) + " as " + host);
+  Setup setup = default_setup(cell);
+  setup.server.credentials = credentials(identity);
+  setup.connect.host = host;
+  EnginePair pair = connect(cell, setup);
+  refused(pair, Side::client);
+}
+
+void server_certificates(const Cell& cell) {
+  refused_server(cell, Identity::untrusted, "localhost");
+  refused_server(cell, Identity::expired, "localhost");
+  refused_server(cell, Identity::not_yet_valid, "localhost");
+  refused_server(cell, Identity::wrong_host, "localhost");
+  refused_server(cell, Identity::cn_only, "localhost");
+  refused_server(cell, Identity::ip_as_dns, "127.0.0.1");
+
+  Setup setup = default_setup(cell);
+  setup.server.credentials = credentials(Identity::chained);
+  EnginePair pair = connect(cell, setup);
+  require_done(pair.run_handshake(), "a chain with an intermediate authority");
+  EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
+}
+
+// A certificate for client authentication on a server: a server may refuse to use it, else the client refuses it.
+void server_with_a_client_certificate(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.peer_check = PeerCheck::verify;
+  setup.server.credentials = credentials(Identity::client);
+  EnginePair pair = connect(cell, setup);
+  EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
+  EXPECT_FALSE(pair.end(Side::client).handshake_done);
+  const bool client_refused =
+      pair.failure(Side::client).has_value() && pair.failure(Side::client)->code() == Code::verification_failed;
+  expect_failure(pair, Side::server, {client_refused ? Code::peer_alert : Code::handshake_failed});
+  expect_failure(pair, Side::client, {client_refused ? Code::verification_failed : Code::peer_alert});
+}
+
+// The same names are accepted and refused by every client.
+void names(const Cell& cell) {
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  struct Row {
+    const char* host;
+    bool accepted;
+  };
+  const Row rows[] = {
+      {"localhost", true},       {"LOCALHOST", true},   {"tlsrig.test", true},     {"a.wild.test", true},
+      {"A.WILD.test", true},     {"wild.test", false},  {"a.b.wild.test", false},  {"elsewhere.test", false},
+      {"127.0.0.1", true},       {"::1", true},         {"127.0.0.2", false},      {"::2", false},
+      {"0:0:0:0:0:0:0:1", true}, {"localhos", false},   {"localhost.test", false}, {"tlsrig server", false},
+      {".wild.test", false},     {"xlocalhost", false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.host);
+    EngineConfig config;
+    config.host = row.host;
+    EnginePair pair = contexts.connect(config);
+    const PairOutcome outcome = pair.run_handshake();
+    EXPECT_EQ(outcome.done(), row.accepted) << outcome.detail;
+    if (!row.accepted) {
+      expect_failure(pair, Side::client, {Code::verification_failed});
+      expect_failure(pair, Side::server, {Code::peer_alert});
+    } else if (outcome.done()) {
+      EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
+      const bool address = std::string_view(row.host).find_first_not_of("0123456789.:") == std::string_view::npos;
+      if (address) {
+        EXPECT_EQ(pair.engine(Side::server).facts().server_name, "") << "an address is never sent as SNI";
+      }
+    }
+  }
+}
+
+void missing_host_is_invalid(const Cell& cell) {
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  EXPECT_EQ(code_of(contexts.client->make_engine(EngineConfig{})), Code::invalid_argument);
+}
+
+void check_none_accepts_what_was_asked_for(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.peer_check = PeerCheck::none;
+  setup.client.ca_pem.clear();
+  setup.server.credentials = credentials(Identity::untrusted);
+  for (const char* host : {"elsewhere.test", ""}) {
+    setup.connect.host = host;
+    EnginePair pair = connect(cell, setup);
+    require_done(pair.run_handshake(), "nothing is checked");
+    EXPECT_FALSE(pair.engine(Side::client).facts().peer_verified) << "nothing was verified";
+    EXPECT_EQ(pair.engine(Side::server).facts().server_name, host);
+    expect_traffic(pair, 100);
+  }
+}
+
+Setup client_certificate_setup(const Cell& cell, PeerCheck check, std::optional<Identity> identity) {
+  Setup setup = default_setup(cell);
+  setup.server.peer_check = check;
+  setup.server.ca_pem = ca_pem();
+  if (identity.has_value()) {
+    setup.client.credentials = credentials(*identity);
+  }
+  return setup;
+}
+
+void client_certificates(const Cell& cell) {
+  struct Row {
+    PeerCheck check;
+    std::optional<Identity> identity;
+    bool accepted;
+    bool verified;
+  };
+  const Row rows[] = {
+      {PeerCheck::verify, Identity::client, true, true},
+      {PeerCheck::verify, std::nullopt, false, false},
+      {PeerCheck::verify, Identity::untrusted_client, false, false},
+      {PeerCheck::verify, Identity::server, false, false},  // not for client authentication
+      {PeerCheck::optional, Identity::client, true, true},
+      {PeerCheck::optional, std::nullopt, true, false},
+      {PeerCheck::optional, Identity::untrusted_client, false, false},
+      {PeerCheck::none, Identity::client, true, false},
+      {PeerCheck::none, Identity::untrusted_client, true, false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE("check " + std::to_string(static_cast<int>(row.check)) + ", client has " +
+                 (row.identity.has_value() ? std::string(identity_name(*row.identity)) : "none"));
+    EnginePair pair = connect(cell, client_certificate_setup(cell, row.check, row.identity));
+    if (!row.accepted) {
+      refused(pair, Side::server);
+      continue;
+    }
+    require_done(pair.run_handshake(), "an acceptable client");
+    EXPECT_EQ(pair.engine(Side::server).facts().peer_verified, row.verified);
+    EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
+    expect_traffic(pair, 100);
+    expect_done(pair.run_close());
+  }
+}
+
+void wrong_psk(const Cell& cell) {
+  for (const bool wrong_key : {true, false}) {
+    SCOPED_TRACE(wrong_key ? "wrong key" : "wrong identity");
+    Setup setup = default_setup(cell);
+    if (wrong_key) {
+      setup.client.psk->key.back() ^= 1;
+    } else {
+      setup.client.psk->identity = "somebody else";
+    }
+    EnginePair pair = connect(cell, setup);
+    pair.send(Side::client, 100);
+    pair.send(Side::server, 100);
+    EXPECT_EQ(pair.run_traffic().kind, PairOutcome::Kind::failed);
+    expect_failure(pair, Side::server, {Code::handshake_failed, Code::protocol, Code::verification_failed});
+    expect_failure(pair, Side::client, {Code::peer_alert});
+    EXPECT_EQ(pair.end(Side::client).received + pair.end(Side::server).received, 0U);
+    EXPECT_FALSE(pair.engine(Side::server).facts().psk && pair.end(Side::server).handshake_done);
+    expect_dead(pair, Side::client);
+    expect_dead(pair, Side::server);
+  }
+}
+
+// psk_and_certificate_do_not_mix: a side that was told to use a key falls back to nothing else.
+void psk_and_certificate_do_not_mix(const Cell& cell) {
+  for (const Side psk_side : {Side::client, Side::server}) {
+    Setup setup = default_setup(cell);
+    setup.context(psk_side) = ContextConfig{};
+    setup.context(psk_side).role = psk_side == Side::client ? Role::client : Role::server;
+    setup.context(psk_side).version_min = cell.version;
+    setup.context(psk_side).version_max = cell.version;
+    setup.context(psk_side).psk = test_psk();
+    EnginePair pair = connect(cell, setup);
+    EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
+    EXPECT_FALSE(pair.end(psk_side).handshake_done);
+  }
+}
+
+void unusable_contexts(Backend& backend) {
+  const auto code = [&backend](auto change, Role role) {
+    ContextConfig config;
+    config.role = role;
+    config.ca_pem = ca_pem();
+    if (role == Role::server) {
+      config.credentials = credentials(Identity::server);
+    }
+    change(config);
+    const auto context = backend.make_context(config);
+    if (!context.has_value()) {
+      EXPECT_FALSE(context.error().detail().empty());
+    }
+    return code_of(context);
+  };
+  const auto invalid = std::optional(Code::invalid_argument);
+  EXPECT_EQ(code([](ContextConfig&) {}, Role::client), std::nullopt);
+  EXPECT_EQ(code([](ContextConfig&) {}, Role::server), std::nullopt);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials = mismatched_credentials(); }, Role::server), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials = mismatched_credentials(); }, Role::client), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials->certificate_chain_pem = "rubbish"; }, Role::server), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials->private_key_pem = "rubbish"; }, Role::server), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials.reset(); }, Role::server), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.ca_pem = "rubbish"; }, Role::client), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.ca_pem.clear(); }, Role::client), invalid);
+  const auto demanding = [](ContextConfig& c) {
+    c.ca_pem.clear();
+    c.peer_check = PeerCheck::verify;
+  };
+  EXPECT_EQ(code(demanding, Role::server), invalid);
+}
+
+// own is every backend with itself as the peer.
+std::vector<Cell> own(Auth auth) {
+  std::vector<Cell> list = cells(auth);
+  std::erase_if(list, [](const Cell& cell) { return cell.client != cell.server; });
+  return list;
+}
+
+}  // namespace
+
+void register_identity_tests() {
+  const std::vector<Cell> certificates = cells(Auth::certificate);
+  add_cell_test("server_certificates", certificates, server_certificates);
+  add_cell_test("server_with_a_client_certificate", certificates, server_with_a_client_certificate);
+  add_cell_test("names", own(Auth::certificate), names);
+  add_cell_test("missing_host_is_invalid", own(Auth::certificate), missing_host_is_invalid);
+  add_cell_test("check_none_accepts_what_was_asked_for", certificates, check_none_accepts_what_was_asked_for);
+  add_cell_test("client_certificates", certificates, client_certificates);
+  add_cell_test("wrong_psk", cells(Auth::psk), wrong_psk);
+  std::vector<Cell> both = certificates;
+  std::erase_if(both,
+                [](const Cell& cell) { return !cell.client->capabilities().psk || !cell.server->capabilities().psk; });
+  add_cell_test("psk_and_certificate_do_not_mix", both, psk_and_certificate_do_not_mix);
+  for (Backend* backend : tls_backends()) {
+    if (backend->capabilities().certificates) {
+      add_test("unusable_contexts", std::string(backend->name()), [backend] { unusable_contexts(*backend); });
+    }
+  }
+}
+
+}  // namespace rig::conformance

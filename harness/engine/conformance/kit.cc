@@ -1,0 +1,178 @@
+#include "harness/engine/conformance/kit.h"
+
+#include <array>
+#include <utility>
+
+namespace rig::conformance {
+namespace {
+
+class FunctionTest final : public testing::Test {
+ public:
+  explicit FunctionTest(std::function<void()> body) : body_(std::move(body)) {}
+  void TestBody() override { body_(); }
+
+ private:
+  std::function<void()> body_;
+};
+
+}  // namespace
+
+std::string Cell::name() const {
+  return std::string(client->name()) + "~" + std::string(server->name()) +
+         (version == TlsVersion::tls12 ? ".tls12" : ".tls13") + (auth == Auth::psk ? ".psk" : ".certificate");
+}
+
+std::vector<Backend*> tls_backends() {
+  std::vector<Backend*> found;
+  for (Backend* backend : backends()) {
+    if (backend->capabilities().tls12 || backend->capabilities().tls13) {
+      found.push_back(backend);
+    }
+  }
+  return found;
+}
+
+bool has(const Backend& backend, TlsVersion version) {
+  return version == TlsVersion::tls12 ? backend.capabilities().tls12 : backend.capabilities().tls13;
+}
+
+std::vector<Cell> cells(Auth auth) {
+  std::vector<Cell> found;
+  const auto capable = [auth](const Backend& backend) {
+    return auth == Auth::psk ? backend.capabilities().psk : backend.capabilities().certificates;
+  };
+  for (Backend* client : tls_backends()) {
+    for (Backend* server : tls_backends()) {
+      for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
+        if (has(*client, version) && has(*server, version) && capable(*client) && capable(*server)) {
+          found.push_back({.client = client, .server = server, .version = version, .auth = auth});
+        }
+      }
+    }
+  }
+  return found;
+}
+
+std::vector<Cell> cells() {
+  std::vector<Cell> all = cells(Auth::psk);
+  const std::vector<Cell> more = cells(Auth::certificate);
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+Setup default_setup(const Cell& cell) {
+  Setup setup;
+  setup.client.role = Role::client;
+  setup.server.role = Role::server;
+  for (const Side side : {Side::client, Side::server}) {
+    ContextConfig& config = setup.context(side);
+    config.version_min = cell.version;
+    config.version_max = cell.version;
+    if (cell.auth == Auth::psk) {
+      config.psk = test_psk();
+    }
+  }
+  if (cell.auth == Auth::certificate) {
+    setup.client.ca_pem = ca_pem();
+    setup.server.credentials = credentials(Identity::server);
+  }
+  setup.connect.host = "localhost";
+  return setup;
+}
+
+EnginePair Contexts::connect(const EngineConfig& client_config, const PairKnobs& knobs) const {
+  return {must(client->make_engine(client_config), "the client's engine"),
+          must(server->make_engine(EngineConfig{}), "the server's engine"), knobs};
+}
+
+Contexts make_contexts(const Cell& cell, const Setup& setup) {
+  return {.client = must(cell.client->make_context(setup.client), "the client's context"),
+          .server = must(cell.server->make_context(setup.server), "the server's context")};
+}
+
+EnginePair connect(const Cell& cell, const Setup& setup, const PairKnobs& knobs) {
+  return make_contexts(cell, setup).connect(setup.connect, knobs);
+}
+
+EnginePair connected(const Cell& cell, const PairKnobs& knobs) {
+  EnginePair pair = connect(cell, default_setup(cell), knobs);
+  require_done(pair.run_handshake(), "the handshake");
+  return pair;
+}
+
+void expect_done(const PairOutcome& outcome) {
+  EXPECT_TRUE(outcome.done()) << outcome.detail;
+}
+
+void require_done(const PairOutcome& outcome, std::string_view what) {
+  if (!outcome.done()) {
+    throw std::runtime_error(std::string(what) + ": " + outcome.detail);
+  }
+}
+
+void settle(EnginePair& pair) {
+  const PairOutcome outcome = pair.run([] { return false; });
+  EXPECT_EQ(outcome.kind, PairOutcome::Kind::stalled) << outcome.detail;
+}
+
+void expect_traffic(EnginePair& pair, std::uint64_t bytes) {
+  pair.send(Side::client, bytes);
+  pair.send(Side::server, bytes);
+  expect_done(pair.run_traffic());
+}
+
+std::string error_text(const std::optional<Error>& error) {
+  return error.has_value() ? std::string(code_name(error->code())) + ": " + std::string(error->detail()) : "no error";
+}
+
+void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> codes) {
+  const std::optional<Error>& failure = pair.failure(side);
+  const char* who = side == Side::client ? "client" : "server";
+  ASSERT_TRUE(failure.has_value()) << "the " << who << " did not fail";
+  std::string expected;
+  for (const Code code : codes) {
+    if (failure->code() == code) {
+      EXPECT_FALSE(failure->detail().empty()) << "a failure must be explained in words";
+      return;
+    }
+    expected += std::string(code_name(code)) + " ";
+  }
+  ADD_FAILURE() << "the " << who << " failed with " << error_text(failure) << "; expected one of: " << expected;
+}
+
+void expect_dead(EnginePair& pair, Side side) {
+  const std::optional<Error> first = pair.failure(side);
+  ASSERT_TRUE(first.has_value());
+  std::array<std::uint8_t, 256> buffer{};
+  const std::uint64_t before = pair.cipher_total(side);
+  std::vector<std::pair<const char*, std::optional<Error>>> answers;
+  const auto ask = [&](const char* verb_name, auto verb) {
+    const auto answer = pair.call(side, verb);
+    answers.emplace_back(verb_name, answer.has_value() ? std::nullopt : std::optional<Error>(answer.error()));
+  };
+  ask("handshake", [](TlsEngine& engine, CipherOut& out) { return engine.handshake(out); });
+  ask("read", [&](TlsEngine& engine, CipherOut& out) { return engine.read(MutableBytes(buffer), out); });
+  ask("write", [&](TlsEngine& engine, CipherOut& out) { return engine.write(ByteView(buffer), out); });
+  ask("renegotiate", [](TlsEngine& engine, CipherOut& out) { return engine.renegotiate(out); });
+  ask("update_keys", [](TlsEngine& engine, CipherOut& out) { return engine.update_keys(out); });
+  ask("close_notify", [](TlsEngine& engine, CipherOut& out) { return engine.close_notify(out); });
+  ask("feed", [&](TlsEngine& engine, CipherOut&) { return engine.feed(ByteView(buffer)); });
+  ask("read again", [&](TlsEngine& engine, CipherOut& out) { return engine.read(MutableBytes(buffer), out); });
+  for (const auto& [verb, error] : answers) {
+    EXPECT_EQ(error_text(error), error_text(first)) << verb << " must answer the first failure";
+  }
+  EXPECT_EQ(pair.cipher_total(side), before) << "a dead engine must produce nothing";
+}
+
+void add_test(const std::string& suite, const std::string& name, std::function<void()> body) {
+  testing::RegisterTest(suite.c_str(), name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                        [body = std::move(body)]() -> testing::Test* { return new FunctionTest(body); });
+}
+
+void add_cell_test(const std::string& suite, const std::vector<Cell>& list, std::function<void(const Cell&)> body) {
+  for (const Cell& cell : list) {
+    add_test(suite, cell.name(), [cell, body] { body(cell); });
+  }
+}
+
+}  // namespace rig::conformance
