@@ -152,6 +152,7 @@ bool EnginePair::step_input(Side side) {
   if (!cipher.empty()) {
     const Status fed = self.engine->feed(cipher);
     self.inbox.pop(cipher.size());
+    self.handshake_due = true;
     self.read_due = true;
     if (!fed.has_value()) {
       fail(side, fed.error());
@@ -161,6 +162,7 @@ bool EnginePair::step_input(Side side) {
   if (self.fin && !self.fin_delivered) {
     self.engine->end_of_input();
     self.fin_delivered = true;
+    self.handshake_due = true;
     self.read_due = true;
     return true;
   }
@@ -169,7 +171,8 @@ bool EnginePair::step_input(Side side) {
 
 bool EnginePair::step_handshake(Side side) {
   Peer& self = peer(side);
-  if (self.end.failure.has_value()) {
+  // The handshake is called again only for what it said it needs: an engine that names the wrong need must stall here.
+  if (self.end.failure.has_value() || !self.handshake_due) {
     return false;
   }
   const std::uint64_t before = self.cipher_total;
@@ -180,6 +183,7 @@ bool EnginePair::step_handshake(Side side) {
   }
   self.end.last_need = *need;
   self.end.handshake_done = *need == Need::nothing;
+  self.handshake_due = *need == Need::room;
   self.read_due = true;  // application data may have come with the last flight
   return self.end.handshake_done || self.cipher_total != before;
 }

@@ -170,6 +170,7 @@ class EnginePair {
     bool held = false;
     bool fin = false;            // the other side's stream ends behind the inbox
     bool fin_delivered = false;  // end_of_input was called
+    bool handshake_due = true;
     bool read_due = false;
     bool write_blocked = false;  // the engine cannot write until it has read
   };

@@ -15,6 +15,11 @@ class FunctionTest final : public testing::Test {
   std::function<void()> body_;
 };
 
+std::map<std::string, std::function<void(const Cell&)>>& registered_bodies() {
+  static std::map<std::string, std::function<void(const Cell&)>> bodies;
+  return bodies;
+}
+
 }  // namespace
 
 std::string Cell::name() const {
@@ -169,7 +174,12 @@ void add_test(const std::string& suite, const std::string& name, std::function<v
                         [body = std::move(body)]() -> testing::Test* { return new FunctionTest(body); });
 }
 
+const std::map<std::string, std::function<void(const Cell&)>>& cell_bodies() {
+  return registered_bodies();
+}
+
 void add_cell_test(const std::string& suite, const std::vector<Cell>& list, std::function<void(const Cell&)> body) {
+  registered_bodies()[suite] = body;
   for (const Cell& cell : list) {
     add_test(suite, cell.name(), [cell, body] { body(cell); });
   }

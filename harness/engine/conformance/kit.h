@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -113,6 +114,9 @@ void add_test(const std::string& suite, const std::string& name, std::function<v
 // add_cell_test registers one test for each of `list`.
 void add_cell_test(const std::string& suite, const std::vector<Cell>& list, std::function<void(const Cell&)> body);
 
+// cell_bodies are the bodies of all situations registered so far, for the canaries.
+const std::map<std::string, std::function<void(const Cell&)>>& cell_bodies();
+
 // Each file of the kit registers its tests in one of these.
 void register_pairing_tests();
 void register_grid_tests();
@@ -122,5 +126,6 @@ void register_hostile_tests();
 void register_identity_tests();
 void register_feature_tests();
 void register_renegotiation_tests();
+void register_canaries();
 
 }  // namespace rig::conformance

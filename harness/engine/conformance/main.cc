@@ -13,5 +13,6 @@ int main(int argc, char** argv) {
   rig::conformance::register_identity_tests();
   rig::conformance::register_feature_tests();
   rig::conformance::register_renegotiation_tests();
+  rig::conformance::register_canaries();
   return RUN_ALL_TESTS();
 }

@@ -1,0 +1,253 @@
+// Canaries: a backend with one planted defect each, and the situation of the kit that must notice it.
+#include <gtest/gtest-spi.h>
+
+#include <array>
+
+#include "harness/engine/conformance/kit.h"
+
+namespace rig::conformance {
+namespace {
+
+// ForwardingEngine hands every verb on; a defect overrides one of them.
+class ForwardingEngine : public TlsEngine {
+ public:
+  explicit ForwardingEngine(std::unique_ptr<TlsEngine> inner) : inner_(std::move(inner)) {}
+  Status feed(ByteView cipher) override { return inner_->feed(cipher); }
+  void end_of_input() noexcept override { inner_->end_of_input(); }
+  std::expected<Need, Error> handshake(CipherOut& out) override { return inner_->handshake(out); }
+  std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) override { return inner_->write(plain, out); }
+  std::expected<ReadStep, Error> read(MutableBytes plain, CipherOut& out) override { return inner_->read(plain, out); }
+  bool readable() const noexcept override { return inner_->readable(); }
+  std::expected<Need, Error> renegotiate(CipherOut& out) override { return inner_->renegotiate(out); }
+  std::expected<Need, Error> update_keys(CipherOut& out) override { return inner_->update_keys(out); }
+  std::expected<Need, Error> close_notify(CipherOut& out) override { return inner_->close_notify(out); }
+  Facts facts() const override { return inner_->facts(); }
+  std::expected<Bytes, Error> session() override { return inner_->session(); }
+
+ protected:
+  std::unique_ptr<TlsEngine> inner_;
+};
+
+struct HidesHeldData final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  bool readable() const noexcept override { return false; }
+};
+
+struct TakesTruncationForAnEnd final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<ReadStep, Error> read(MutableBytes plain, CipherOut& out) override {
+    auto step = inner_->read(plain, out);
+    return code_of(step) == Code::truncated ? ReadStep{.end = true} : step;
+  }
+};
+
+struct ForgetsItsFirstFailure final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<ReadStep, Error> read(MutableBytes plain, CipherOut& out) override {
+    auto step = inner_->read(plain, out);
+    return step.has_value() ? step : std::unexpected(Error(Code::internal, "another word"));
+  }
+};
+
+struct SwallowsUnsupported final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> update_keys(CipherOut& out) override {
+    auto need = inner_->update_keys(out);
+    return code_of(need) == Code::unsupported ? Need::nothing : need;
+  }
+};
+
+struct LosesTheRetry final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) override {
+    if (pending_ && plain.size() > 150) {
+      pending_ = false;
+      return WriteStep{.accepted = plain.size()};
+    }
+    auto step = inner_->write(plain, out);
+    pending_ = step.has_value() && step->accepted < plain.size();
+    return step;
+  }
+
+ private:
+  bool pending_ = false;
+};
+
+struct AcceptsTooEarly final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) override {
+    auto step = inner_->write(plain, out);
+    if (step.has_value() && step->need == Need::room) {
+      step->accepted += 1;  // a byte that is not in the output
+    }
+    return step;
+  }
+};
+
+struct MisnamesVerification final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    auto need = inner_->handshake(out);
+    return code_of(need) == Code::verification_failed ? std::unexpected(Error(Code::protocol, "no")) : need;
+  }
+};
+
+struct SendsNoAlert final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    Bytes storage(out.room());
+    CipherOut mine{MutableBytes(storage)};
+    auto need = inner_->handshake(mine);
+    if (need.has_value()) {
+      out.append(mine.bytes());
+    }
+    return need;
+  }
+};
+
+struct NamesTheWrongNeed final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    auto need = inner_->handshake(out);
+    return need == Need::room ? Need::input : need;
+  }
+};
+
+struct LiesAboutItsFacts final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  Facts facts() const override {
+    Facts facts = inner_->facts();
+    facts.psk = false;
+    return facts;
+  }
+};
+
+struct SendsCloseNotifyTwice final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> close_notify(CipherOut& out) override {
+    auto need = inner_->close_notify(out);
+    const std::array<std::uint8_t, 1> more{21};
+    if (closed_ && need.has_value()) {
+      out.append(more);
+    }
+    closed_ = true;
+    return need;
+  }
+
+ private:
+  bool closed_ = false;
+};
+
+using Plant = std::function<std::unique_ptr<TlsEngine>(std::unique_ptr<TlsEngine>)>;
+
+class PlantedContext final : public Context {
+ public:
+  PlantedContext(std::shared_ptr<const Context> inner, Plant plant) : inner_(std::move(inner)), plant_(plant) {}
+  std::expected<std::unique_ptr<TlsEngine>, Error> make_engine(const EngineConfig& config) const override {
+    RIG_TRY(engine, inner_->make_engine(config));
+    return plant_(std::move(engine));
+  }
+
+ private:
+  std::shared_ptr<const Context> inner_;
+  Plant plant_;
+};
+
+// PlantedBackend is `inner` with a defect in its engines, or with contexts that check nothing.
+class PlantedBackend final : public Backend {
+ public:
+  PlantedBackend(Backend& inner, Plant plant, bool blind) : inner_(inner), plant_(std::move(plant)), blind_(blind) {}
+  std::string_view name() const noexcept override { return inner_.name(); }
+  std::string runtime_version() const override { return inner_.runtime_version(); }
+  const Capabilities& capabilities() const noexcept override { return inner_.capabilities(); }
+  std::expected<std::shared_ptr<const Context>, Error> make_context(const ContextConfig& config) override {
+    ContextConfig changed = config;
+    if (blind_) {
+      changed.peer_check = PeerCheck::none;
+    }
+    RIG_TRY(context, inner_.make_context(changed));
+    return std::make_shared<PlantedContext>(std::move(context), plant_);
+  }
+
+ private:
+  Backend& inner_;
+  Plant plant_;
+  bool blind_;
+};
+
+// is_noticed runs the situation's body with the planted backend on both sides and says whether it failed.
+bool is_noticed(const std::string& situation, const Cell& cell, const Plant& plant, bool blind) {
+  PlantedBackend planted(*cell.client, plant, blind);
+  const Cell planted_cell{.client = &planted, .server = &planted, .version = cell.version, .auth = cell.auth};
+  const auto body = cell_bodies().find(situation);
+  if (body == cell_bodies().end()) {
+    ADD_FAILURE() << "there is no situation " << situation;
+    return false;
+  }
+  testing::TestPartResultArray results;
+  bool threw = false;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(
+        testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &results);
+    try {
+      body->second(planted_cell);
+    } catch (const std::exception&) {
+      threw = true;
+    }
+  }
+  for (int i = 0; i < results.size(); ++i) {
+    if (results.GetTestPartResult(i).failed()) {
+      return true;
+    }
+  }
+  return threw;
+}
+
+template <typename Defect>
+std::unique_ptr<TlsEngine> plant(std::unique_ptr<TlsEngine> inner) {
+  return std::make_unique<Defect>(std::move(inner));
+}
+
+struct Canary {
+  const char* name;
+  const char* situation;
+  Auth auth;
+  Plant plant;
+  bool blind = false;
+};
+
+}  // namespace
+
+void register_canaries() {
+  const Canary canaries[] = {
+      {"hides_held_data", "coalesced_feed", Auth::psk, plant<HidesHeldData>},
+      {"takes_truncation_for_an_end", "truncation_after_data", Auth::psk, plant<TakesTruncationForAnEnd>},
+      {"forgets_its_first_failure", "plaintext_http_peer", Auth::certificate, plant<ForgetsItsFirstFailure>},
+      {"swallows_unsupported", "key_updates_need_tls13", Auth::psk, plant<SwallowsUnsupported>},
+      {"loses_the_retry", "write_retry_at_every_cut", Auth::psk, plant<LosesTheRetry>},
+      {"accepts_too_early", "write_retry_at_every_cut", Auth::psk, plant<AcceptsTooEarly>},
+      {"misnames_verification", "server_certificates", Auth::certificate, plant<MisnamesVerification>},
+      {"sends_no_alert", "server_certificates", Auth::certificate, plant<SendsNoAlert>},
+      {"names_the_wrong_need", "every_output_capacity", Auth::psk, plant<NamesTheWrongNeed>},
+      {"lies_about_its_facts", "handshake_echo_close", Auth::psk, plant<LiesAboutItsFacts>},
+      {"sends_close_notify_twice", "half_close", Auth::psk, plant<SendsCloseNotifyTwice>},
+      {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, true},
+      {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, true},
+      {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, true},
+  };
+  for (const Canary& canary : canaries) {
+    for (const Cell& cell : cells(canary.auth)) {
+      if (cell.client != cell.server || cell.version != TlsVersion::tls12) {
+        continue;  // one cell per library is enough to show that the situation can fail
+      }
+      add_test(std::string("canary_") + canary.name, cell.name(), [canary, cell] {
+        EXPECT_TRUE(is_noticed(canary.situation, cell, canary.plant, canary.blind))
+            << canary.situation << " did not notice the planted defect";
+        EXPECT_FALSE(is_noticed(canary.situation, cell, plant<ForwardingEngine>, false))
+            << canary.situation << " fails without a defect as well";
+      });
+    }
+  }
+}
+
+}  // namespace rig::conformance
