@@ -1,6 +1,7 @@
 // HygieneProbe: law H1. A call leaves no ambient error behind.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,7 +21,11 @@ struct AmbientSource {
   void (*clear)();
 };
 
-// register_ambient_source adds a source; at most 8. Thread: any, at start-up.
+// ambient_sources_max is how many sources a process can have.
+inline constexpr std::size_t ambient_sources_max = 8;
+
+// register_ambient_source adds a source for the rest of the process; one with a name that is there already is left out,
+// so that each adapter registers what it needs. Thread: any, at start-up.
 void register_ambient_source(const AmbientSource& source);
 
 // HygieneProbe looks at the calling thread when a verb of the subject has returned to the app, or a callback is about

@@ -18,7 +18,12 @@ namespace rig {
 // has returned, on another thread; that is legal.
 //
 // C4 is asked for ops that went pending and only between ops of which one was answered before the other was issued:
-// senders side by side have no order. Thread: any.
+// senders side by side have no order. One stray completion is one report, however many ops it overtook.
+//
+// C5, the status: when the transport was lost is known at the app door from two things only, and only they are judged.
+// After `closed`, and after an op that failed with a code that ends the stream (reset, aborted, ...; not would_block or
+// no_memory), an op with bytes that was issued later cannot succeed; where order is promised, neither can one that was
+// issued after the failed op had been answered. Thread: any.
 class OpLedger {
  public:
   // Order says whether the subject promises completions in issue order.
@@ -32,18 +37,23 @@ class OpLedger {
   OpLedger(const OpLedger&) = delete;
   OpLedger& operator=(const OpLedger&) = delete;
 
-  // issue notes that `token` is about to be sent. Tokens are never reused within a run.
+  // issue notes that `token` is about to be sent, by the thread that calls send. Tokens are never reused within a run.
   void issue(std::uint64_t token, std::size_t bytes);
-  // answered notes what send returned for it. C2: completed or refused, and yet a callback came or comes.
+  // answered notes what send returned for it, once for each issue. C2: completed or refused, and yet a callback came;
+  // C1: pending, but closed() came before its completion; C5: completed where it cannot be.
   void answered(std::uint64_t token, Answer answer);
-  // completed notes the callback. C1: unknown, completed twice; C2; C4; C5: other than the issued length on success, or
-  // success after the transport was known to be lost (see lost()).
+  // completed notes the callback. C1: unknown, completed twice; C2: send answered completed or refused, or has not
+  // answered yet and this is its own thread (a callback inside send); C3; C4; C5: other than the issued length on
+  // success, more than it on failure, or success where it cannot be.
   void completed(std::uint64_t token, std::size_t bytes, const std::optional<Error>& error);
-  // closed notes `closed`: every op must have completed (C1), and nothing may follow (C3).
+  // closed notes `closed`: every pending op must have completed (C1), and nothing may follow (C3). An op whose send has
+  // not returned is judged by answered().
   void closed();
-  // callback notes any other callback: after closed() it breaks C3.
+  // callback notes any other callback by its name in subject.h: after closed() it breaks C3; `connected` and `ended`
+  // come at most once (C1).
   void callback(std::string_view name);
-  // quiet is asked at the end of a run: C1 for ops that never completed, C6 if `closed` never came.
+  // quiet is asked at the end of a run, when every send has returned: C1 for ops that never completed, C6 if `closed`
+  // never came.
   void quiet();
 
   // Totals since the beginning.

@@ -1,0 +1,38 @@
+#include "harness/oracle/violation.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace rig {
+namespace {
+
+TEST(ViolationTest, EachLawHasANameAndASentenceOfItsOwn) {
+  std::set<std::string> names;
+  std::set<std::string> sentences;
+  for (int law = 0; law <= static_cast<int>(Law::h1_nothing_left); ++law) {
+    names.emplace(law_name(static_cast<Law>(law)));
+    sentences.emplace(law_sentence(static_cast<Law>(law)));
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"C1", "C2", "C3", "C4", "C5", "C6", "H1", "S1"}));
+  EXPECT_EQ(sentences.size(), names.size());
+}
+
+TEST(ViolationLogTest, KeepsTheFirstAndCountsAll) {
+  ViolationLog log;
+  EXPECT_EQ(log.count(), 0u);
+  for (std::size_t i = 0; i < ViolationLog::kept_max + 7; ++i) {
+    log.report(Law::c4_order, "client 2", "message " + std::to_string(i));
+  }
+  EXPECT_EQ(log.count(), ViolationLog::kept_max + 7);
+  const auto kept = log.kept();
+  ASSERT_EQ(kept.size(), ViolationLog::kept_max);
+  EXPECT_EQ(kept.front().law, Law::c4_order);
+  EXPECT_EQ(kept.front().where, "client 2");
+  EXPECT_EQ(kept.front().message, "message 0");
+  EXPECT_EQ(kept.back().message, "message 49");
+}
+
+}  // namespace
+}  // namespace rig
