@@ -15,6 +15,11 @@ namespace {
 // every few records keeps the cost per byte constant.
 constexpr std::size_t compact_bytes_min = 65536;
 
+// The first byte of an exported session says whether its certificate was verified: the library's own record of that
+// reads "no fault found" also where nothing was looked for.
+constexpr std::uint8_t verified_mark = 'V';
+constexpr std::uint8_t unverified_mark = 'U';
+
 std::unexpected<Error> refused(Code code, const char* why) {
   return std::unexpected(Error(code, why));
 }
@@ -87,12 +92,16 @@ Status MbedtlsEngine::offer_session(ByteView exported) {
   if (!client()) {
     return refused(Code::invalid_argument, "only a client offers a session; a server finds it in its tickets");
   }
+  if (exported[0] != verified_mark && exported[0] != unverified_mark) {
+    return refused(Code::invalid_argument, "the session to resume is none of this backend");
+  }
   Session session;
-  int code = mbedtls_ssl_session_load(session.get(), exported.data(), exported.size());
+  int code = mbedtls_ssl_session_load(session.get(), exported.data() + 1, exported.size() - 1);
   if (code != 0) {
     return std::unexpected(library_error(Code::invalid_argument, "reading the session to resume", code));
   }
-  if (!context_->config().session_tickets || !session_fits(*session.get())) {
+  const bool safe = exported[0] == verified_mark || !context_->verifies();
+  if (!context_->config().session_tickets || !safe || !session_fits(*session.get())) {
     return {};  // a full handshake asks everything again
   }
   code = mbedtls_ssl_set_session(ssl_.get(), session.get());
@@ -104,7 +113,7 @@ Status MbedtlsEngine::offer_session(ByteView exported) {
 }
 
 // session_fits keeps a resumption from going round the checks of a full handshake: the certificate of the session must
-// have been accepted, and be issued to the host that is asked for this time.
+// be issued to the host that is asked for this time.
 bool MbedtlsEngine::session_fits(const mbedtls_ssl_session& session) const noexcept {
   const auto* suite = mbedtls_ssl_ciphersuite_from_id(session.MBEDTLS_PRIVATE(ciphersuite));
   if (suite == nullptr || (mbedtls_ssl_ciphersuite_uses_psk(suite) != 0) != context_->config().psk.has_value()) {
@@ -149,11 +158,11 @@ void MbedtlsEngine::enter() noexcept {
 
 bool MbedtlsEngine::flush() noexcept {
   if (backlog_ > 0) {
+    entry_backlog_ = false;  // no alert is meant
     const int code = mbedtls_ssl_flush_output(ssl_.get());
     RIG_CHECK(code == 0 || code == MBEDTLS_ERR_SSL_WANT_WRITE);  // it fails as our send hook does: for want of room
   }
   close_done_ = close_done_ || (close_started_ && backlog_ == 0);
-  start_cut_ = start_cut_ && backlog_ > 0;
   return backlog_ == 0;
 }
 
@@ -180,9 +189,14 @@ void MbedtlsEngine::note_handshake() noexcept {
   const mbedtls_ssl_session* const session = ssl_->MBEDTLS_PRIVATE(session);
   if (session != session_seen_) {
     session_seen_ = session;
-    ++handshakes_;
-    resumed_ = resuming_;
     asked_ = false;
+    ++facts_.handshakes;
+    facts_.resumed = resuming_;
+    // Read at once: within a renegotiation the library forgets the certificate before there is a new one.
+    facts_.peer_verified = context_->verifies() && mbedtls_ssl_get_peer_cert(ssl_.get()) != nullptr &&
+                           mbedtls_ssl_get_verify_result(ssl_.get()) == 0;
+    cipher_ = mbedtls_ssl_get_ciphersuite(ssl_.get());
+    alpn_ = mbedtls_ssl_get_alpn_protocol(ssl_.get());
   }
 }
 
@@ -413,7 +427,9 @@ std::expected<Need, Error> MbedtlsEngine::renegotiate(CipherOut& out) {
   RIG_TRY_STATUS(established());
   const Verb verb(*this, out, false);
   if (start_cut_) {
-    return flush() ? Need::nothing : Need::room;
+    // Coming again through the library would ask a second time if a read had meanwhile pushed the first message out.
+    start_cut_ = !flush();
+    return start_cut_ ? Need::room : Need::nothing;
   }
   // While it is disabled the library starts all the same, and blocks every write for good.
   if (!context_->config().allow_renegotiation) {
@@ -436,8 +452,15 @@ std::expected<Need, Error> MbedtlsEngine::renegotiate(CipherOut& out) {
     return Need::room;
   }
   enter();
+  const int status_before = ssl_->MBEDTLS_PRIVATE(renego_status);
   const int code = mbedtls_ssl_renegotiate(ssl_.get());
-  asked_ = !client();
+  if (!client()) {
+    // The library would repeat its HelloRequest for each record of application data that arrives before the
+    // ClientHello: meant for DTLS, done on TLS too, and fatal for an mbedTLS client that is already waiting for the
+    // ServerHello. So the library forgets that it has asked, and the engine remembers.
+    ssl_->MBEDTLS_PRIVATE(renego_status) = status_before;
+    asked_ = true;
+  }
   switch (code) {
     case 0:
     case MBEDTLS_ERR_SSL_WANT_READ:
@@ -491,21 +514,15 @@ std::expected<Need, Error> MbedtlsEngine::close_notify(CipherOut& out) {
 }
 
 Facts MbedtlsEngine::facts() const {
-  Facts facts;
+  Facts facts = facts_;
   if (!handshake_done_) {
     return facts;
   }
   facts.version = TlsVersion::tls12;
-  facts.handshakes = handshakes_;
-  facts.resumed = resumed_;
   facts.psk = context_->config().psk.has_value();
-  facts.peer_verified = context_->verifies() && mbedtls_ssl_get_peer_cert(ssl_.get()) != nullptr &&
-                        mbedtls_ssl_get_verify_result(ssl_.get()) == 0;
   try {
-    facts.cipher = mbedtls_ssl_get_ciphersuite(ssl_.get());
-    if (const char* protocol = mbedtls_ssl_get_alpn_protocol(ssl_.get()); protocol != nullptr) {
-      facts.alpn = protocol;
-    }
+    facts.cipher = cipher_;
+    facts.alpn = alpn_ == nullptr ? "" : alpn_;
     facts.server_name = server_name_;
   } catch (const std::bad_alloc&) {
     // The contract lets strings be empty then.
@@ -532,8 +549,9 @@ std::expected<Bytes, Error> MbedtlsEngine::session() {
   try {
     std::size_t bytes = 0;
     mbedtls_ssl_session_save(session.get(), nullptr, 0, &bytes);  // says how many there are
-    Bytes exported(bytes);
-    code = mbedtls_ssl_session_save(session.get(), exported.data(), exported.size(), &bytes);
+    Bytes exported(1 + bytes);
+    exported[0] = facts_.peer_verified ? verified_mark : unverified_mark;
+    code = mbedtls_ssl_session_save(session.get(), exported.data() + 1, bytes, &bytes);
     if (code != 0) {
       return fail(code);
     }

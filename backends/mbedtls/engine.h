@@ -140,9 +140,10 @@ class MbedtlsEngine final : public TlsEngine {
   std::string host_;
   std::string server_name_;
   std::uint32_t verify_flags_ = 0;
-  unsigned handshakes_ = 0;
   const mbedtls_ssl_session* session_seen_ = nullptr;  // changes with each completed handshake
-  bool resumed_ = false;
+  Facts facts_;                                        // without its strings
+  const char* cipher_ = nullptr;                       // static storage of the library
+  const char* alpn_ = nullptr;                         // storage of the context
   bool resuming_ = false;  // the keys of the handshake under way come from the session that was on offer
   bool offered_ = false;
   std::array<std::uint8_t, master_bytes> offered_master_{};

@@ -180,7 +180,7 @@ TEST(MbedtlsRenegotiation, OfACertificateConnectionVerifiesAgain) {
   EnginePair pair = pair_of(client, server);
   RIG_EXPECT_DONE(pair.run_handshake());
   pair.renegotiate(Side::server);
-  RIG_EXPECT_DONE(pair.run([&] { return facts(pair, Side::server).handshakes == 2; }));
+  RIG_EXPECT_DONE(pair.run([&] { return facts(pair, Side::client).handshakes == 2; }));
   EXPECT_TRUE(facts(pair, Side::client).peer_verified);
 }
 
