@@ -81,3 +81,33 @@ function(tls_backend name)
   target_link_libraries(backend_${name} PRIVATE ${arg_LINK})
   set_property(GLOBAL APPEND PROPERTY RIG_BACKENDS ${name})
 endfunction()
+
+# rig_generate_list writes a source from a template: a declaration and an entry for each name of a global property.
+function(rig_generate_list property template target)
+  get_property(names GLOBAL PROPERTY ${property})
+  set(declarations "")
+  set(entries "")
+  foreach(name IN LISTS names)
+    string(REPLACE "@name@" "${name}" declaration "${ARGV3}")
+    string(REPLACE "@name@" "${name}" entry "${ARGV4}")
+    string(APPEND declarations "${declaration}\n")
+    string(APPEND entries "${entry}, ")
+  endforeach()
+  configure_file("${template}" "${target}" @ONLY)
+endfunction()
+
+# subject adds a socket layer; harness/subjects/CMakeLists.txt generates the list that rig::subjects() returns.
+function(subject name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
+  if(arg_UNPARSED_ARGUMENTS)
+    rig_library(subject_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_subject_abi)
+    target_link_libraries(subject_${name} PRIVATE ${arg_LINK})
+    set_property(GLOBAL APPEND PROPERTY RIG_SUBJECT_LIBRARIES subject_${name})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY RIG_SUBJECTS ${name})
+endfunction()
+
+# stress_suite adds stress/NAME.cc; stress/CMakeLists.txt generates the list that rig::suites() returns.
+function(stress_suite name)
+  set_property(GLOBAL APPEND PROPERTY RIG_SUITES ${name})
+endfunction()

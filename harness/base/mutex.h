@@ -26,7 +26,7 @@ class RIG_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
   void unlock() RIG_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
   bool try_lock() RIG_THREAD_ATTRIBUTE(try_acquire_capability(true)) { return mutex_.try_lock(); }
 
-  // native is the wrapped mutex, for Condition only.
+  // native is the wrapped mutex, for ConditionVariable only.
   std::mutex& native() { return mutex_; }
 
  private:
@@ -46,8 +46,8 @@ class RIG_THREAD_ATTRIBUTE(scoped_lockable) MutexLock {
   Mutex& mutex_;
 };
 
-// Condition is a condition variable for Mutex. Thread: any.
-class Condition {
+// ConditionVariable is a condition variable for Mutex. Thread: any.
+class ConditionVariable {
  public:
   // wait gives up `mutex` and waits for a notification (spurious wake-ups happen: wait in a loop over the condition).
   void wait(Mutex& mutex) RIG_REQUIRES(mutex) {

@@ -30,8 +30,8 @@ struct RunOptions {
 // Thread: one at a time per process where the scenario uses process-wide state; the rig runs one at a time.
 Verdict run_scenario(const Scenario& scenario, const RunOptions& options = {});
 
-// run_as_child is asked by every main() that may run scenarios, before anything else: if the command line says that this
-// process was started for one scenario, it runs that and returns the exit code.
+// run_as_child is asked by every main() that may run scenarios, before anything else: if the command line says that
+// this process was started for one scenario, it runs that and returns the exit code.
 std::optional<int> run_as_child(int argc, char** argv);
 
 // keep_scenario writes the text of a scenario to `folder` under a name made of suite, cell and seed, and returns the

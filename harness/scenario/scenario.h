@@ -61,6 +61,7 @@ enum class Peer : std::uint8_t {
 struct Settings {
   std::uint32_t connections = 1;
   bool loop_per_client = false;  // each client connection has a loop and a context of its own
+  bool one_loop = false;           // the server's sockets live on the (first) client's loop
   bool relay = false;            // the bytes pass a relay, which steps can stall, reset or end
   bool fresh_process = false;    // the scenario runs in a newly executed process
   Peer peer = Peer::subject;
@@ -109,7 +110,8 @@ enum class Condition : std::uint8_t {
   connected,    // `connected` came without error
   established,  // the other side's `connected` came without error
   sent,         // at least `count` ops of this side have completed (0: all that were issued)
-  received,     // at least `count` bytes arrived (0: all that the other side's completed ops carried so far)
+  received,     // at least `count` bytes arrived (0: all that the other side has issued so far; where the other side
+                // echoes, all that this side has issued)
   pending,      // at least `count` ops are pending
   handshakes,   // at least `count` handshakes are complete
   key_updates,  // at least `count` key updates were sent and received

@@ -11,7 +11,7 @@
 #include "harness/socket/listener.h"
 #include "harness/socket/loop.h"
 #include "harness/socket/tls_socket.h"
-#include "harness/subjects/subjects.h"
+#include "harness/subjects/abi.h"
 
 // The handles of subject.h are these objects.
 struct rig_loop {
@@ -79,7 +79,9 @@ struct rig_listener final : rig::ListenerEvents {
 namespace rig {
 namespace {
 
-rig_status out_of_memory(rig_error* error) { return to_abi(Error(Code::no_memory, "no memory"), error); }
+rig_status out_of_memory(rig_error* error) {
+  return to_abi(Error(Code::no_memory, "no memory"), error);
+}
 
 rig_status answer(const Status& status, rig_error* error) {
   return status.has_value() ? RIG_OK : to_abi(status.error(), error);
@@ -137,7 +139,9 @@ rig_status loop_turn(rig_loop* loop, uint64_t timeout_us, rig_error* error) {
   return answer(loop->loop->turn(static_cast<std::int64_t>(timeout_us)), error);
 }
 
-void loop_wake(rig_loop* loop) { loop->loop->wake(); }
+void loop_wake(rig_loop* loop) {
+  loop->loop->wake();
+}
 
 void loop_counts(rig_loop* loop, rig_loop_counts* counts) {
   const LoopCounts now = loop->loop->counts();
@@ -151,12 +155,12 @@ void loop_counts(rig_loop* loop, rig_loop_counts* counts) {
              .registrations = narrow(now.registrations)};
 }
 
-void loop_destroy(rig_loop* loop) { delete loop; }
+void loop_destroy(rig_loop* loop) {
+  delete loop;
+}
 
 TlsVersion version_from_abi(std::uint32_t version) {
-  return version == RIG_TLS_1_2   ? TlsVersion::tls12
-         : version == RIG_TLS_1_3 ? TlsVersion::tls13
-                                  : TlsVersion::none;
+  return version == RIG_TLS_1_2 ? TlsVersion::tls12 : version == RIG_TLS_1_3 ? TlsVersion::tls13 : TlsVersion::none;
 }
 
 ContextConfig context_config(const rig_context_config& abi) {
@@ -201,7 +205,9 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
   }
 }
 
-void context_destroy(rig_context* context) { delete context; }
+void context_destroy(rig_context* context) {
+  delete context;
+}
 
 SocketConfig socket_config(const rig_socket_config& abi) {
   SocketConfig config;
@@ -246,7 +252,9 @@ rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16
   }
 }
 
-uint16_t listener_port(rig_listener* listener) { return listener->listener->local().port; }
+uint16_t listener_port(rig_listener* listener) {
+  return listener->listener->local().port;
+}
 
 void listener_close(rig_listener* listener) {
   listener->closed = true;
@@ -295,11 +303,21 @@ rig_send_result send(rig_socket* socket, uint64_t token, const uint8_t* bytes, s
   return *outcome == SendOutcome::completed ? RIG_SEND_COMPLETED : RIG_SEND_PENDING;
 }
 
-rig_status pause(rig_socket* socket, rig_error* error) { return answer(socket->socket->pause(), error); }
-rig_status resume(rig_socket* socket, rig_error* error) { return answer(socket->socket->resume(), error); }
-rig_status renegotiate(rig_socket* socket, rig_error* error) { return answer(socket->socket->renegotiate(), error); }
-rig_status update_keys(rig_socket* socket, rig_error* error) { return answer(socket->socket->update_keys(), error); }
-rig_status half_close(rig_socket* socket, rig_error* error) { return answer(socket->socket->half_close(), error); }
+rig_status pause(rig_socket* socket, rig_error* error) {
+  return answer(socket->socket->pause(), error);
+}
+rig_status resume(rig_socket* socket, rig_error* error) {
+  return answer(socket->socket->resume(), error);
+}
+rig_status renegotiate(rig_socket* socket, rig_error* error) {
+  return answer(socket->socket->renegotiate(), error);
+}
+rig_status update_keys(rig_socket* socket, rig_error* error) {
+  return answer(socket->socket->update_keys(), error);
+}
+rig_status half_close(rig_socket* socket, rig_error* error) {
+  return answer(socket->socket->half_close(), error);
+}
 
 rig_status close(rig_socket* socket, rig_close_mode mode, rig_error*) {
   socket->socket->close(mode == RIG_CLOSE_ABORT ? CloseMode::abort : CloseMode::graceful);

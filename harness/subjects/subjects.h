@@ -19,8 +19,4 @@ std::span<const rig_subject* const> subjects();
 // known ones), refused_by_system (the object cannot be opened), unsupported (no rig_subject_entry, or another ABI).
 std::expected<const rig_subject*, Error> find_subject(const std::string& name);
 
-// to_abi and from_abi translate an Error at the C boundary. A null `abi` is left alone.
-rig_status to_abi(const Error& error, rig_error* abi) noexcept;
-Error from_abi(const rig_error& abi) noexcept;
-
 }  // namespace rig

@@ -1,0 +1,379 @@
+#include "harness/scenario/end.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "harness/subjects/abi.h"
+
+namespace rig {
+namespace {
+
+std::string name_of(const EndPlan& plan) {
+  return std::string(word(plan.side)) + " " + std::to_string(plan.connection);
+}
+
+bool has_reaction(const EndPlan& plan, auto matches) {
+  return std::ranges::any_of(plan.reactions, matches);
+}
+
+std::optional<Error> error_of(const rig_error* error) {
+  return error == nullptr ? std::nullopt : std::optional(from_abi(*error));
+}
+
+}  // namespace
+
+// A destroy waits until no other thread is inside a verb of the socket, and none comes in afterwards: handles of
+// subject.h must not be used after destroy(), and threads of a scenario do not know of each other's destroys.
+class End::Use {
+ public:
+  explicit Use(End& end) : end_(end) {
+    ++end_.users_;
+    if (!end_.destroyed_.load()) {
+      socket_ = end_.socket_.load();
+    }
+  }
+  ~Use() { --end_.users_; }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  rig_socket* socket() const { return socket_; }
+
+ private:
+  End& end_;
+  rig_socket* socket_ = nullptr;
+};
+
+End::End(EndWorld& world, LoopHost& host, EndPlan plan, StreamCheck& outgoing, StreamCheck& incoming)
+    : world_(world),
+      host_(host),
+      plan_(std::move(plan)),
+      name_(name_of(plan_)),
+      echoes_(has_reaction(plan_,
+                           [](const Reaction& r) { return r.verb == Verb::echo || r.verb == Verb::echo_elsewhere; })),
+      reacts_to_end_(has_reaction(plan_, [](const Reaction& r) { return r.event == Event::ended; })),
+      outgoing_(outgoing),
+      incoming_(incoming),
+      ledger_(name_, plan_.order_promised ? OpLedger::Order::promised : OpLedger::Order::free, world.log()),
+      probe_(name_, world.log()) {}
+
+const rig_socket_callbacks& End::callbacks() {
+  static const rig_socket_callbacks table{.connected = on_connected,
+                                          .data = on_data,
+                                          .ended = on_ended,
+                                          .sent = on_sent,
+                                          .writable = on_writable,
+                                          .closed = on_closed};
+  return table;
+}
+
+void End::adopt(rig_socket* socket) {
+  socket_ = socket;
+  world_.subject().adopt(socket, &callbacks(), this);
+  react(Event::accepted);
+}
+
+void End::refuse_connect(const Error& error) {
+  {
+    const MutexLock lock(mutex_);
+    connected_outcome_ = {true, error};
+    closed_outcome_ = {true, error};
+  }
+  connected_ = 2;
+  closed_ = true;
+  destroyed_ = true;
+  world_.signal().changed();
+}
+
+End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
+  const Use use(*this);
+  if (use.socket() == nullptr) {
+    return SendAnswer::gone;
+  }
+  static thread_local Bytes scratch;
+  const std::uint64_t token = next_token_++;
+  ByteView payload = echo;
+  if (echo.empty()) {
+    scratch.resize(std::max(scratch.size(), bytes));
+    position_code(plan_.connection * 2 + static_cast<std::uint64_t>(plan_.side), token,
+                  MutableBytes(scratch).first(bytes));
+    payload = ByteView(scratch).first(bytes);
+  }
+  ledger_.issue(token, payload.size());
+  outgoing_.issue(token, payload.size(), echo);
+  rig_error error{};
+  const rig_send_result result =
+      world_.subject().send(use.socket(), token, payload.data(), payload.size(), more ? RIG_SEND_MORE : 0, &error);
+  ledger_.answered(token, result == RIG_SEND_COMPLETED ? OpLedger::Answer::completed
+                          : result == RIG_SEND_PENDING ? OpLedger::Answer::pending
+                                                       : OpLedger::Answer::refused);
+  outgoing_.answered(token, result != RIG_SEND_REFUSED);
+  probe_.after("send");
+  if (result == RIG_SEND_REFUSED) {
+    return error.status == RIG_WOULD_BLOCK ? SendAnswer::full : SendAnswer::gone;
+  }
+  if (result == RIG_SEND_COMPLETED) {
+    ++completed_;
+  }
+  world_.signal().changed();
+  return result == RIG_SEND_COMPLETED ? SendAnswer::completed : SendAnswer::pending;
+}
+
+void End::perform(Verb verb) {
+  if (verb == Verb::destroy) {
+    destroy();
+    return;
+  }
+  const Use use(*this);
+  rig_socket* const socket = use.socket();
+  if (socket == nullptr) {
+    return;
+  }
+  const rig_subject& subject = world_.subject();
+  rig_error error{};
+  rig_status status = RIG_OK;
+  switch (verb) {
+    case Verb::close_graceful:
+    case Verb::close_abort:
+      pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
+      aborted_itself_ = aborted_itself_.load() || verb == Verb::close_abort;
+      status = subject.close(socket, verb == Verb::close_abort ? RIG_CLOSE_ABORT : RIG_CLOSE_GRACEFUL, &error);
+      break;
+    case Verb::half_close:
+      pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
+      status = subject.half_close(socket, &error);
+      break;
+    case Verb::pause:
+      status = subject.pause(socket, &error);
+      break;
+    case Verb::resume:
+      pending_at_pause_ = std::max(pending_at_pause_.load(), ledger_.pending());
+      status = subject.resume(socket, &error);
+      break;
+    case Verb::renegotiate:
+      status = subject.renegotiate(socket, &error);
+      break;
+    case Verb::update_keys:
+      status = subject.update_keys(socket, &error);
+      break;
+    default:
+      return;
+  }
+  probe_.after(word(verb));
+  note_status(status, error, word(verb));
+  world_.signal().changed();
+}
+
+void End::note_status(rig_status status, const rig_error& error, std::string_view verb) {
+  // A verb that comes too late for its socket is part of the game: another thread or the peer was faster.
+  if (status == RIG_OK || status == RIG_CLOSED) {
+    return;
+  }
+  if (verb == word(Verb::renegotiate) || verb == word(Verb::update_keys)) {
+    ++control_refused_;
+    if (status == RIG_INVALID_STATE) {
+      return;  // one is under way already
+    }
+  }
+  const MutexLock lock(mutex_);
+  if (!first_refused_verb_.has_value()) {
+    const Error refused = from_abi(error);
+    first_refused_verb_ = Error(refused.code(), std::string(verb) + ": " + std::string(refused.detail()));
+  }
+}
+
+void End::destroy() {
+  rig_socket* const socket = socket_.load();
+  if (socket == nullptr || destroyed_.exchange(true)) {
+    return;
+  }
+  while (users_.load() > 0) {
+    std::this_thread::yield();
+  }
+  if (!closed_.load()) {
+    pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
+    aborted_itself_ = true;
+  }
+  world_.subject().destroy(socket);
+  probe_.after("destroy");
+  world_.signal().changed();
+}
+
+void End::react(Event event, ByteView bytes) {
+  const std::uint64_t count = ++counts_[static_cast<std::size_t>(event)];
+  for (const Reaction& reaction : plan_.reactions) {
+    if (reaction.event == event && (reaction.nth == 0 || reaction.nth == count)) {
+      perform_on_event(reaction.verb, bytes);
+    }
+  }
+}
+
+void End::perform_on_event(Verb verb, ByteView bytes) {
+  switch (verb) {
+    case Verb::echo:
+      echo(bytes);
+      break;
+    case Verb::echo_elsewhere:
+      ++echoes_elsewhere_;
+      world_.echo_elsewhere(*this, Bytes(bytes.begin(), bytes.end()));
+      break;
+    case Verb::destroy_other:
+      if (End* other = world_.next_on_side(*this); other != nullptr && &other->host() == &host_) {
+        other->perform(Verb::close_abort);
+        other->destroy();
+      }
+      break;
+    case Verb::stop_listening:
+      world_.stop_listening(*this);
+      break;
+    default:
+      perform(verb);
+      break;
+  }
+}
+
+// Answers from inside the data callback. What the subject's queue refuses waits here, and the reading with it.
+void End::echo(ByteView bytes) {
+  if (backlog_.empty() && send(bytes.size(), false, bytes) != SendAnswer::full) {
+    return;
+  }
+  const bool first = backlog_.empty();
+  backlog_.insert(backlog_.end(), bytes.begin(), bytes.end());
+  if (first) {
+    perform(Verb::pause);
+  }
+}
+
+void End::flush_backlog() {
+  if (backlog_.empty() || send(backlog_.size(), false, backlog_) == SendAnswer::full) {
+    return;
+  }
+  backlog_.clear();
+  perform(Verb::resume);
+  close_when_through();
+}
+
+// The default answer to the peer's end is a graceful close, once everything that is to be echoed is on its way.
+void End::close_when_through() {
+  if (through_wanted_.load() && backlog_.empty() && echoes_elsewhere_.load() == 0) {
+    perform(Verb::close_graceful);
+  }
+}
+
+void End::echo_done() {
+  --echoes_elsewhere_;
+  close_when_through();
+}
+
+void End::came(std::string_view name) {
+  probe_.after(name);
+  ledger_.callback(name);
+}
+
+void End::on_connected(void* user, const rig_error* error) {
+  auto& end = *static_cast<End*>(user);
+  end.came("connected");
+  {
+    const MutexLock lock(end.mutex_);
+    end.connected_outcome_ = {true, error_of(error)};
+  }
+  end.look();
+  end.connected_ = error == nullptr ? 1 : 2;
+  end.world_.signal().changed();
+  end.react(Event::connected);
+}
+
+void End::on_data(void* user, const uint8_t* bytes, size_t count) {
+  auto& end = *static_cast<End*>(user);
+  end.came("data");
+  end.incoming_.received({bytes, count});
+  end.world_.signal().changed();
+  end.react(Event::data, {bytes, count});
+}
+
+void End::on_ended(void* user) {
+  auto& end = *static_cast<End*>(user);
+  end.came("ended");
+  end.ended_ = true;
+  end.world_.signal().changed();
+  end.react(Event::ended);
+  if (!end.reacts_to_end_) {
+    end.through_wanted_ = true;
+    end.close_when_through();
+  }
+}
+
+void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
+  auto& end = *static_cast<End*>(user);
+  end.probe_.after("sent");
+  end.ledger_.completed(token, bytes, error_of(error));
+  if (error != nullptr) {
+    const MutexLock lock(end.mutex_);
+    if (!end.first_failed_op_.has_value()) {
+      end.first_failed_op_ = from_abi(*error);
+    }
+  }
+  ++end.completed_;
+  end.world_.signal().changed();
+  end.react(Event::sent);
+}
+
+void End::on_writable(void* user) {
+  auto& end = *static_cast<End*>(user);
+  end.came("writable");
+  end.flush_backlog();
+  end.world_.signal().changed();
+  end.react(Event::writable);
+}
+
+void End::on_closed(void* user, const rig_error* error) {
+  auto& end = *static_cast<End*>(user);
+  end.probe_.after("closed");
+  end.look();
+  end.ledger_.closed();
+  {
+    const MutexLock lock(end.mutex_);
+    end.closed_outcome_ = {true, error_of(error)};
+  }
+  end.react(Event::closed);
+  // Last: the run may take the socket back as soon as it sees this.
+  end.closed_ = true;
+  end.world_.signal().changed();
+}
+
+void End::look() {
+  const Use use(*this);
+  if (use.socket() == nullptr) {
+    return;
+  }
+  rig_socket_info info{};
+  world_.subject().info(use.socket(), &info);
+  probe_.after("info");
+  const MutexLock lock(mutex_);
+  last_look_ = info;
+}
+
+rig_socket_info End::last_look() const {
+  const MutexLock lock(mutex_);
+  return last_look_;
+}
+
+End::Outcome End::connected_outcome() const {
+  const MutexLock lock(mutex_);
+  return connected_outcome_;
+}
+
+End::Outcome End::closed_outcome() const {
+  const MutexLock lock(mutex_);
+  return closed_outcome_;
+}
+
+std::optional<Error> End::first_failed_op() const {
+  const MutexLock lock(mutex_);
+  return first_failed_op_;
+}
+
+std::optional<Error> End::first_refused_verb() const {
+  const MutexLock lock(mutex_);
+  return first_refused_verb_;
+}
+
+}  // namespace rig

@@ -1,0 +1,164 @@
+// End: one side of one connection of a run, as the app of the subject sees it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/base/bytes.h"
+#include "harness/base/error.h"
+#include "harness/base/mutex.h"
+#include "harness/oracle/hygiene_probe.h"
+#include "harness/oracle/op_ledger.h"
+#include "harness/oracle/stream_check.h"
+#include "harness/scenario/loop_host.h"
+#include "harness/scenario/scenario.h"
+#include "harness/scenario/signal.h"
+#include "harness/subjects/subject.h"
+
+namespace rig {
+
+class End;
+
+// EndWorld is what an End needs of its run.
+class EndWorld {
+ public:
+  virtual ~EndWorld() = default;
+  virtual const rig_subject& subject() const = 0;
+  virtual Signal& signal() = 0;
+  virtual ViolationLog& log() = 0;
+  // echo_elsewhere sends `bytes` back on `end` from another thread, in order.
+  virtual void echo_elsewhere(End& end, Bytes bytes) = 0;
+  // next_on_side is the connection after `end` on its side, or null if it has none.
+  virtual End* next_on_side(const End& end) = 0;
+  // stop_listening closes the listener that made, or would make, `end`; on the listener's loop only.
+  virtual void stop_listening(const End& end) = 0;
+};
+
+// EndPlan is what an End was made for.
+struct EndPlan {
+  Side side = Side::client;
+  std::uint32_t connection = 0;
+  std::vector<Reaction> reactions;  // those that concern this end
+  bool order_promised = true;
+};
+
+// End holds the socket, the books of its ops and what came of it. Callbacks come on the loop's thread; send(),
+// perform() and the questions on any.
+class End {
+ public:
+  // Outcome is how `connected` or `closed` came.
+  struct Outcome {
+    bool came = false;
+    std::optional<Error> error;
+  };
+
+  // SendAnswer is what came of one send.
+  enum class SendAnswer : std::uint8_t { completed, pending, full, gone };
+
+  End(EndWorld& world, LoopHost& host, EndPlan plan, StreamCheck& outgoing, StreamCheck& incoming);
+
+  static const rig_socket_callbacks& callbacks();
+  // take_socket gives the end its socket: from connect(), or from `accepted` (then it is adopted).
+  void take_socket(rig_socket* socket) { socket_ = socket; }
+  void adopt(rig_socket* socket);
+  bool has_socket() const { return socket_.load() != nullptr; }
+
+  // send issues one op of `bytes` position-coded bytes (or `echo`).
+  SendAnswer send(std::size_t bytes, bool more, ByteView echo = {});
+
+  // perform does a verb of a step or a reaction. `destroy` and `destroy_other` on the loop's thread only.
+  void perform(Verb verb);
+  // destroy gives the socket back, once; no other thread is inside a verb of it then. The loop's thread only.
+  void destroy();
+  void refuse_connect(const Error& error);
+
+  bool connected() const { return connected_.load() == 1; }
+  bool closed() const { return closed_.load(); }
+  bool ended() const { return ended_.load(); }
+  bool destroyed() const { return destroyed_.load(); }
+  bool echoes() const { return echoes_; }
+  Outcome connected_outcome() const;
+  Outcome closed_outcome() const;
+  bool aborted_itself() const { return aborted_itself_.load(); }
+  std::uint64_t writable_events() const { return counts_[static_cast<std::size_t>(Event::writable)].load(); }
+  std::uint64_t completed() const { return completed_.load(); }
+  std::uint64_t pending_at_close() const { return pending_at_close_.load(); }
+  std::uint64_t pending_at_pause() const { return pending_at_pause_.load(); }
+  std::uint64_t control_refused() const { return control_refused_.load(); }
+  std::optional<Error> first_failed_op() const;
+  std::optional<Error> first_refused_verb() const;
+  // look reads the socket's info, while it is there; last_look is the latest one.
+  void look();
+  rig_socket_info last_look() const;
+  // echo_done follows each echo_elsewhere() when its bytes have been sent.
+  void echo_done();
+
+  OpLedger& ledger() { return ledger_; }
+  const OpLedger& ledger() const { return ledger_; }
+  StreamCheck& outgoing() { return outgoing_; }
+  const StreamCheck& outgoing() const { return outgoing_; }
+  const StreamCheck& incoming() const { return incoming_; }
+  LoopHost& host() { return host_; }
+  const EndPlan& plan() const { return plan_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  class Use;  // a verb is under way: the socket is not destroyed meanwhile
+
+  static void on_connected(void* user, const rig_error* error);
+  static void on_data(void* user, const uint8_t* bytes, size_t count);
+  static void on_ended(void* user);
+  static void on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error);
+  static void on_writable(void* user);
+  static void on_closed(void* user, const rig_error* error);
+
+  void react(Event event, ByteView bytes = {});
+  void perform_on_event(Verb verb, ByteView bytes);
+  void echo(ByteView bytes);
+  void flush_backlog();
+  void close_when_through();
+  void note_status(rig_status status, const rig_error& error, std::string_view verb);
+  void came(std::string_view name);
+
+  EndWorld& world_;
+  LoopHost& host_;
+  const EndPlan plan_;
+  const std::string name_;
+  const bool echoes_;
+  const bool reacts_to_end_;
+  StreamCheck& outgoing_;
+  StreamCheck& incoming_;
+  OpLedger ledger_;
+  HygieneProbe probe_;
+
+  std::atomic<rig_socket*> socket_{nullptr};
+  std::atomic<int> users_{0};
+  std::atomic<bool> destroyed_{false};
+  std::atomic<std::uint64_t> next_token_{1};
+  std::atomic<int> connected_{0};  // 1 yes, 2 failed
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> ended_{false};
+  std::atomic<bool> aborted_itself_{false};
+  std::atomic<bool> through_wanted_{false};
+  std::atomic<int> echoes_elsewhere_{0};
+  std::atomic<std::uint64_t> completed_{0};
+  std::atomic<std::uint64_t> pending_at_close_{0};
+  std::atomic<std::uint64_t> pending_at_pause_{0};
+  std::atomic<std::uint64_t> control_refused_{0};
+  std::array<std::atomic<std::uint64_t>, 7> counts_{};
+  Bytes backlog_;  // echo that was refused; the loop's thread only
+
+  mutable Mutex mutex_;
+  Outcome connected_outcome_ RIG_GUARDED_BY(mutex_);
+  Outcome closed_outcome_ RIG_GUARDED_BY(mutex_);
+  std::optional<Error> first_failed_op_ RIG_GUARDED_BY(mutex_);
+  std::optional<Error> first_refused_verb_ RIG_GUARDED_BY(mutex_);
+  rig_socket_info last_look_ RIG_GUARDED_BY(mutex_){};
+};
+
+}  // namespace rig

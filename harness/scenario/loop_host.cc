@@ -1,0 +1,122 @@
+#include "harness/scenario/loop_host.h"
+
+#include <chrono>
+#include <utility>
+
+#include "harness/base/check.h"
+#include "harness/subjects/abi.h"
+
+namespace rig {
+namespace {
+
+// A turn ends early on every event and every post(); the limit only bounds how late a waiting script looks again.
+constexpr std::uint64_t turn_limit_us = 20'000;
+constexpr std::uint64_t turn_limit_with_work_us = 1'000;
+
+}  // namespace
+
+LoopHost::LoopHost(const rig_subject& subject, std::string name, Signal& signal, ViolationLog& log)
+    : subject_(subject), name_(std::move(name)), signal_(signal), probe_(name_, log) {}
+
+LoopHost::~LoopHost() {
+  RIG_CHECK(!thread_.joinable());
+}
+
+Status LoopHost::open(const rig_loop_config& config) {
+  rig_error error{};
+  if (subject_.loop_create(&config, &loop_, &error) != RIG_OK) {
+    return std::unexpected(from_abi(error));
+  }
+  return {};
+}
+
+void LoopHost::start() {
+  thread_ = std::thread([this] { main(); });
+}
+
+void LoopHost::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) {
+    subject_.loop_wake(loop_);
+    thread_.join();
+  }
+}
+
+void LoopHost::main() {
+  while (!stopping_.load()) {
+    const bool moved = run_posted() | advance_works();
+    const std::uint64_t limit = moved ? 0 : works_.empty() ? turn_limit_us : turn_limit_with_work_us;
+    rig_error error{};
+    const rig_status status = subject_.loop_turn(loop_, limit, &error);
+    probe_.after("loop_turn");
+    if (status != RIG_OK) {
+      const MutexLock lock(mutex_);
+      if (!first_error_.has_value()) {
+        first_error_ = from_abi(error);
+      }
+    }
+  }
+}
+
+bool LoopHost::run_posted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const MutexLock lock(mutex_);
+    tasks.swap(posted_);
+  }
+  for (const auto& task : tasks) {
+    task();
+  }
+  return !tasks.empty();
+}
+
+bool LoopHost::advance_works() {
+  bool moved = false;
+  std::erase_if(works_, [&moved](LoopWork* work) {
+    const LoopWork::Progress progress = work->advance();
+    moved = moved || progress != LoopWork::Progress::blocked;
+    return progress == LoopWork::Progress::done;
+  });
+  return moved;
+}
+
+void LoopHost::post(std::function<void()> task) {
+  {
+    const MutexLock lock(mutex_);
+    posted_.push_back(std::move(task));
+  }
+  subject_.loop_wake(loop_);
+}
+
+bool LoopHost::run(std::function<void()> task) {
+  const auto done = std::make_shared<std::atomic<bool>>(false);
+  post([this, done, work = std::move(task)] {
+    work();
+    *done = true;
+    signal_.changed();
+  });
+  while (!done->load()) {
+    const std::uint64_t seen = signal_.events();
+    if (done->load()) {
+      break;
+    }
+    if (signal_.stopped()) {
+      return false;
+    }
+    signal_.wait_beyond(seen, std::chrono::milliseconds(100));
+  }
+  return true;
+}
+
+void LoopHost::destroy_loop() {
+  if (loop_ != nullptr) {
+    subject_.loop_destroy(std::exchange(loop_, nullptr));
+  }
+}
+
+std::optional<Error> LoopHost::first_error() const {
+  const MutexLock lock(mutex_);
+  return first_error_;
+}
+
+}  // namespace rig

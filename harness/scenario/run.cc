@@ -1,0 +1,564 @@
+#include "harness/scenario/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <utility>
+
+#include "harness/base/check.h"
+#include "harness/engine/identities.h"
+#include "harness/subjects/abi.h"
+
+namespace rig {
+namespace {
+
+constexpr int quiet_turns_max = 400;
+
+std::uint32_t poller_bit(PollerChoice poller) {
+  return poller == PollerChoice::epoll  ? RIG_POLLER_EPOLL
+         : poller == PollerChoice::poll ? RIG_POLLER_POLL
+                                        : RIG_POLLER_SELECT;
+}
+
+std::uint32_t tls_number(TlsChoice tls) {
+  return tls == TlsChoice::tls12 ? RIG_TLS_1_2 : tls == TlsChoice::tls13 ? RIG_TLS_1_3 : RIG_TLS_NONE;
+}
+
+const char* loopback_host(const Cell& cell) {
+  return cell.ipv6 ? "::1" : "127.0.0.1";
+}
+
+}  // namespace
+
+struct Run::EchoWorker {
+  explicit EchoWorker(Signal& run_signal) : signal(run_signal), thread([this] { main(); }) {}
+  ~EchoWorker() {
+    {
+      const MutexLock lock(mutex);
+      stopping = true;
+    }
+    condition.notify_all();
+    thread.join();
+  }
+
+  void push(End& end, Bytes bytes) {
+    {
+      const MutexLock lock(mutex);
+      jobs.emplace_back(&end, std::move(bytes));
+    }
+    condition.notify_all();
+  }
+
+  void main() {
+    for (;;) {
+      std::pair<End*, Bytes> job;
+      {
+        const MutexLock lock(mutex);
+        while (jobs.empty() && !stopping) {
+          condition.wait(mutex);
+        }
+        if (stopping) {
+          return;
+        }
+        job = std::move(jobs.front());
+        jobs.pop_front();
+      }
+      send_back(*job.first, job.second);
+      job.first->echo_done();
+    }
+  }
+
+  void send_back(End& end, const Bytes& bytes) {
+    for (;;) {
+      const std::uint64_t writable_events = end.writable_events();
+      if (end.send(bytes.size(), false, bytes) != End::SendAnswer::full) {
+        return;
+      }
+      while (end.writable_events() == writable_events && !end.closed() && !signal.stopped()) {
+        const std::uint64_t seen = signal.events();
+        if (end.writable_events() == writable_events && !end.closed()) {
+          signal.wait_beyond(seen, std::chrono::milliseconds(100));
+        }
+      }
+      if (signal.stopped()) {
+        return;
+      }
+    }
+  }
+
+  Signal& signal;
+  Mutex mutex;
+  ConditionVariable condition;
+  std::deque<std::pair<End*, Bytes>> jobs RIG_GUARDED_BY(mutex);
+  bool stopping RIG_GUARDED_BY(mutex) = false;
+  std::thread thread;
+};
+
+Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
+    : scenario_(scenario),
+      subject_(subject),
+      stall_limit_us_(stall_limit_us),
+      connections_(scenario.settings.connections) {}
+
+Run::~Run() = default;
+
+Status Run::open() {
+  RIG_TRY_STATUS(open_loops());
+  RIG_TRY_STATUS(open_contexts());
+  if (scenario_.settings.peer == Peer::plaintext) {
+    RIG_TRY(server, PlaintextServer::open(scenario_.cell.ipv6));
+    plaintext_server_ = std::move(server);
+  }
+  const bool elsewhere =
+      std::ranges::any_of(scenario_.reactions, [](const Reaction& r) { return r.verb == Verb::echo_elsewhere; });
+  if (elsewhere) {
+    echo_worker_ = std::make_unique<EchoWorker>(signal_);
+  }
+  for (std::uint32_t index = 0; index < connections_.size(); ++index) {
+    RIG_TRY_STATUS(open_connection(index));
+  }
+  make_scripts();
+  return {};
+}
+
+Status Run::open_loops() {
+  const rig_loop_config config{.poller = poller_bit(scenario_.cell.poller),
+                               .fast_track = scenario_.cell.fast_track ? 1u : 0u};
+  const std::size_t clients = scenario_.settings.loop_per_client ? connections_.size() : 1;
+  for (std::size_t i = 0; i < clients; ++i) {
+    client_hosts_.push_back(std::make_unique<LoopHost>(subject_, "client loop " + std::to_string(i), signal_, log_));
+    RIG_TRY_STATUS(client_hosts_.back()->open(config));
+  }
+  if (!scenario_.settings.one_loop) {
+    server_host_ = std::make_unique<LoopHost>(subject_, "server loop", signal_, log_);
+    RIG_TRY_STATUS(server_host_->open(config));
+  }
+  return {};
+}
+
+// In a fresh process the first use of the libraries is the situation: then each connection has a context of its own,
+// and all of them are made at the same moment.
+Status Run::open_contexts() {
+  const bool race = scenario_.settings.fresh_process;
+  client_contexts_.resize(race ? connections_.size() : 1);
+  std::vector<std::pair<Side, rig_context**>> wanted;
+  for (rig_context*& context : client_contexts_) {
+    wanted.emplace_back(Side::client, &context);
+  }
+  if (scenario_.settings.peer != Peer::plaintext) {
+    wanted.emplace_back(Side::server, &server_context_);
+  }
+  std::vector<Status> made(wanted.size());
+  std::atomic<std::size_t> ready{0};
+  const auto make = [&](std::size_t i) {
+    ++ready;
+    while (race && ready.load() < wanted.size()) {
+    }
+    auto context = make_context(wanted[i].first);
+    if (context.has_value()) {
+      *wanted[i].second = *context;
+    } else {
+      made[i] = std::unexpected(context.error());
+    }
+  };
+  std::vector<std::thread> racers;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (race) {
+      racers.emplace_back(make, i);
+    } else {
+      make(i);
+    }
+  }
+  for (std::thread& racer : racers) {
+    racer.join();
+  }
+  for (Status& status : made) {
+    RIG_TRY_STATUS(std::move(status));
+  }
+  return {};
+}
+
+std::expected<rig_context*, Error> Run::make_context(Side side) {
+  const Cell& cell = scenario_.cell;
+  const bool server = side == Side::server;
+  const bool certificates = cell.auth == Auth::certificate && cell.tls != TlsChoice::none;
+  const Credentials own = certificates ? credentials(Identity::server) : Credentials{};
+  const Psk psk = test_psk();
+  const bool with_psk = cell.auth == Auth::psk && cell.tls != TlsChoice::none;
+  const rig_context_config config{
+      .library = server ? cell.server.c_str() : cell.client.c_str(),
+      .server = server ? 1u : 0u,
+      .tls_min = tls_number(cell.tls),
+      .tls_max = tls_number(cell.tls),
+      .verify_peer = server || !certificates ? 0u : 1u,
+      .allow_renegotiation = scenario_.settings.renegotiation ? 1u : 0u,
+      .ca_pem = certificates && !server ? ca_pem().c_str() : nullptr,
+      .certificate_pem = certificates && server ? own.certificate_chain_pem.c_str() : nullptr,
+      .private_key_pem = certificates && server ? own.private_key_pem.c_str() : nullptr,
+      .psk_identity = with_psk ? psk.identity.c_str() : nullptr,
+      .psk = with_psk ? psk.key.data() : nullptr,
+      .psk_bytes = with_psk ? psk.key.size() : 0,
+      .key_log = nullptr,
+      .key_log_user = nullptr};
+  rig_context* context = nullptr;
+  rig_error error{};
+  const rig_status status = subject_.context_create(&config, &context, &error);
+  HygieneProbe(std::string(word(side)) + " context", log_).after("context_create");
+  if (status != RIG_OK) {
+    return std::unexpected(from_abi(error));
+  }
+  return context;
+}
+
+rig_socket_config Run::socket_config(Side side) const {
+  const Settings& settings = scenario_.settings;
+  return {.host = "localhost",
+          .nodelay = (side == Side::client ? scenario_.cell.nodelay_client : scenario_.cell.nodelay_server) ? 1u : 0u,
+          .queue_ops_max = settings.queue_ops,
+          .queue_bytes_max = settings.queue_bytes,
+          .kernel_send_bytes = settings.kernel_send_bytes,
+          .kernel_recv_bytes = settings.kernel_recv_bytes,
+          .connect_timeout_us = 0,
+          .handshake_timeout_us = settings.handshake_timeout_us,
+          .close_timeout_us = settings.close_timeout_us,
+          .connections_max = 0};
+}
+
+EndPlan Run::plan(Side side, std::uint32_t index) const {
+  EndPlan plan{.side = side, .connection = index, .reactions = {}, .order_promised = false};
+  for (const Reaction& reaction : scenario_.reactions) {
+    if (reaction.side == side && reaction.connection.value_or(index) == index) {
+      plan.reactions.push_back(reaction);
+    }
+  }
+  const std::string& library = side == Side::client ? scenario_.cell.client : scenario_.cell.server;
+  plan.order_promised = (subject_.capabilities(library.c_str()) & RIG_CAN_ORDER_COMPLETIONS) != 0;
+  return plan;
+}
+
+void Run::make_ends(std::uint32_t index) {
+  Connection& connection = connections_[index];
+  LoopHost& client_host = *client_hosts_[scenario_.settings.loop_per_client ? index : 0];
+  LoopHost& server_host = server_host_ ? *server_host_ : *client_hosts_[0];
+  const std::string number = std::to_string(index);
+  connection.up = std::make_unique<StreamCheck>(std::uint64_t{index} * 2, "server " + number, log_);
+  connection.down = std::make_unique<StreamCheck>(std::uint64_t{index} * 2 + 1, "client " + number, log_);
+  if (scenario_.settings.peer != Peer::plaintext_client) {
+    connection.client =
+        std::make_unique<End>(*this, client_host, plan(Side::client, index), *connection.up, *connection.down);
+  }
+  if (scenario_.settings.peer != Peer::plaintext) {
+    connection.server =
+        std::make_unique<End>(*this, server_host, plan(Side::server, index), *connection.down, *connection.up);
+  }
+}
+
+Status Run::open_connection(std::uint32_t index) {
+  make_ends(index);
+  Connection& connection = connections_[index];
+  if (plaintext_server_) {
+    connection.port = plaintext_server_->port();
+  } else {
+    RIG_TRY_STATUS(open_listener(connection));
+  }
+  if (scenario_.settings.relay) {
+    RIG_TRY(relay, Relay::open(scenario_.cell.ipv6, connection.port, signal_));
+    connection.port = relay->port();
+    connection.relay = std::move(relay);
+  }
+  return {};
+}
+
+Status Run::open_listener(Connection& connection) {
+  static const rig_listener_callbacks callbacks{
+      .accepted = [](void* user, rig_socket* socket) { static_cast<End*>(user)->adopt(socket); }};
+  const rig_socket_config config = socket_config(Side::server);
+  rig_error error{};
+  const rig_status status =
+      subject_.listen(connection.server->host().loop(), server_context_, loopback_host(scenario_.cell), 0, &config,
+                      &callbacks, connection.server.get(), &connection.listener, &error);
+  if (status != RIG_OK) {
+    return std::unexpected(from_abi(error));
+  }
+  connection.port = subject_.listener_port(connection.listener);
+  return {};
+}
+
+void Run::make_scripts() {
+  const Prng workload = Prng(scenario_.seed).fork(1);
+  std::uint64_t number = 0;
+  for (const Thread& thread : scenario_.threads) {
+    for (std::uint32_t index = 0; index < connections_.size(); ++index) {
+      const Connection& connection = connections_[index];
+      End* const end = thread.side == Side::client ? connection.client.get() : connection.server.get();
+      if (thread.connection.value_or(index) != index || end == nullptr) {
+        continue;
+      }
+      for (std::uint32_t copy = 0; copy < thread.copies; ++copy) {
+        std::string name = "thread " + std::to_string(number) + " of " + end->name();
+        scripts_.push_back(std::make_unique<Script>(*this, *end, thread, std::move(name), workload.fork(number++)));
+        if (thread.where == Where::loop) {
+          end->host().add(*scripts_.back());
+        }
+        for (const Step& step : thread.steps) {
+          if (step.verb == Verb::align) {
+            ++alignments_[step.count].needed;
+          }
+        }
+      }
+    }
+  }
+}
+
+void Run::start() {
+  if (server_host_) {
+    server_host_->start();
+  }
+  for (const auto& host : client_hosts_) {
+    host->start();
+  }
+  for (const auto& script : scripts_) {
+    if (script->thread().where == Where::beside) {
+      threads_.emplace_back([&script = *script] { script.main(); });
+    }
+  }
+  if (scenario_.settings.peer == Peer::plaintext_client) {
+    for (Connection& connection : connections_) {
+      connection.plaintext_client = std::make_unique<PlaintextClient>(scenario_.cell.ipv6, connection.port, signal_);
+    }
+  }
+}
+
+// Waits until `holds`, as long as anything at all happens in the run.
+template <class Holds>
+bool Run::wait_until(Holds holds) {
+  using Clock = std::chrono::steady_clock;
+  std::uint64_t seen = signal_.events();
+  auto last_event = Clock::now();
+  while (!holds()) {
+    signal_.wait_beyond(seen, std::chrono::milliseconds(50));
+    const std::uint64_t events = signal_.events();
+    if (events != seen) {
+      seen = events;
+      last_event = Clock::now();
+    } else if (Clock::now() - last_event > std::chrono::microseconds(stall_limit_us_)) {
+      return holds();
+    }
+  }
+  return true;
+}
+
+template <class Visit>
+void Run::each_end(Visit visit) const {
+  for (const Connection& connection : connections_) {
+    for (End* end : {connection.client.get(), connection.server.get()}) {
+      if (end != nullptr) {
+        visit(*end);
+      }
+    }
+  }
+}
+
+bool Run::wait_for_scripts() {
+  return wait_until(
+      [this] { return std::ranges::all_of(scripts_, [](const auto& script) { return script->done(); }); });
+}
+
+bool Run::delivered() const {
+  return std::ranges::all_of(connections_, [](const Connection& connection) {
+    // What a closed receiver did not get is judged by the streams, not waited for.
+    const auto through = [](const End* receiver, const End* sender) {
+      return receiver == nullptr || sender == nullptr || receiver->closed() || !receiver->has_socket() ||
+             receiver->incoming().received_bytes() >= sender->outgoing().accepted_bytes();
+    };
+    return through(connection.server.get(), connection.client.get()) &&
+           through(connection.client.get(), connection.server.get());
+  });
+}
+
+bool Run::wait_for_delivery() {
+  return !scenario_.all_delivered || wait_until([this] { return delivered(); });
+}
+
+bool Run::close() {
+  each_end([](End& end) {
+    end.host().post([&end] {
+      if (end.has_socket() && !end.closed()) {
+        end.perform(Verb::close_graceful);
+      }
+    });
+  });
+  for (const Connection& connection : connections_) {
+    if (connection.relay) {
+      connection.relay->order(RelayOrder::flow);
+    }
+  }
+  return wait_until([this] {
+    bool all = true;
+    each_end([&all](End& end) { all = all && (!end.has_socket() || end.closed()); });
+    return all;
+  });
+}
+
+bool Run::loops_quiet() {
+  bool quiet = true;
+  const auto look = [this, &quiet](LoopHost& host) {
+    for (int turn = 0; turn < quiet_turns_max; ++turn) {
+      rig_loop_counts counts{};
+      if (!host.run([this, &host, &counts] { subject_.loop_counts(host.loop(), &counts); })) {
+        return;
+      }
+      if (counts.listeners + counts.connecting + counts.handshaking + counts.open + counts.closing +
+              counts.undestroyed + counts.registrations ==
+          0) {
+        return;
+      }
+      if (turn + 1 == quiet_turns_max) {
+        quiet = false;
+        log_.report(Law::c6_quiet, host.name(),
+                    "at quiet, with every socket closed and destroyed, the loop still holds " +
+                        std::to_string(counts.listeners) + " listeners, " +
+                        std::to_string(counts.connecting + counts.handshaking + counts.open + counts.closing) +
+                        " live and " + std::to_string(counts.undestroyed) + " undestroyed sockets, and " +
+                        std::to_string(counts.registrations) + " registrations");
+      }
+    }
+  };
+  for (const auto& host : client_hosts_) {
+    look(*host);
+  }
+  if (server_host_) {
+    look(*server_host_);
+  }
+  return quiet;
+}
+
+bool Run::give_back() {
+  for (Connection& connection : connections_) {
+    connection.plaintext_client.reset();
+    for (End* end : {connection.client.get(), connection.server.get()}) {
+      if (end != nullptr && !end->host().run([this, end] {
+            end->destroy();
+            if (end->plan().side == Side::server) {
+              stop_listening(*end);
+            }
+          })) {
+        return false;
+      }
+    }
+  }
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+  threads_.clear();
+  echo_worker_.reset();
+  const bool quiet = loops_quiet();
+  for (const auto& host : client_hosts_) {
+    host->stop();
+  }
+  if (server_host_) {
+    server_host_->stop();
+  }
+  if (!quiet) {
+    return true;  // what a loop still holds cannot be given back with it
+  }
+  for (const auto& host : client_hosts_) {
+    host->destroy_loop();
+  }
+  if (server_host_) {
+    server_host_->destroy_loop();
+  }
+  client_contexts_.push_back(std::exchange(server_context_, nullptr));
+  for (rig_context* context : client_contexts_) {
+    if (context != nullptr) {
+      subject_.context_destroy(context);
+    }
+  }
+  return true;
+}
+
+bool Run::stop_after_stall(std::int64_t patience_us) {
+  signal_.stop();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(patience_us);
+  const auto all_done = [this] { return std::ranges::all_of(scripts_, [](const auto& s) { return s->done(); }); };
+  while (!all_done() && std::chrono::steady_clock::now() < deadline) {
+    signal_.wait_beyond(signal_.events(), std::chrono::milliseconds(20));
+  }
+  return all_done();
+}
+
+std::string Run::stall_report() const {
+  std::string report;
+  for (const auto& script : scripts_) {
+    if (!script->done()) {
+      report += (report.empty() ? "" : "; ") + script->where();
+    }
+  }
+  each_end([&report](const End& end) {
+    if (!end.has_socket() || end.closed()) {
+      return;
+    }
+    report += (report.empty() ? "" : "; ") + end.name() + " is " + (end.connected() ? "connected" : "not connected") +
+              " with " + std::to_string(end.ledger().pending()) + " ops pending, has received " +
+              std::to_string(end.incoming().received_bytes()) + " of " +
+              std::to_string(end.incoming().accepted_bytes()) + " bytes";
+  });
+  return report;
+}
+
+void Run::echo_elsewhere(End& end, Bytes bytes) {
+  echo_worker_->push(end, std::move(bytes));
+}
+
+End* Run::next_on_side(const End& end) {
+  if (connections_.size() < 2) {
+    return nullptr;
+  }
+  Connection& next = connections_[(end.plan().connection + 1) % connections_.size()];
+  return end.plan().side == Side::client ? next.client.get() : next.server.get();
+}
+
+void Run::stop_listening(const End& end) {
+  rig_listener*& listener = connections_[end.plan().connection].listener;
+  if (listener != nullptr) {
+    subject_.listener_close(std::exchange(listener, nullptr));
+  }
+}
+
+void Run::connect(End& end) {
+  const std::uint32_t index = end.plan().connection;
+  rig_context* const context = client_contexts_[client_contexts_.size() > 1 ? index : 0];
+  const rig_socket_config config = socket_config(Side::client);
+  rig_socket* socket = nullptr;
+  rig_error error{};
+  const rig_status status =
+      subject_.connect(end.host().loop(), context, loopback_host(scenario_.cell), connections_[index].port, &config,
+                       &End::callbacks(), &end, &socket, &error);
+  HygieneProbe(end.name(), log_).after("connect");
+  if (status != RIG_OK) {
+    end.refuse_connect(from_abi(error));
+    return;
+  }
+  end.take_socket(socket);
+  signal_.changed();
+}
+
+End* Run::peer_of(const End& end) {
+  Connection& connection = connections_[end.plan().connection];
+  return end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+}
+
+Relay* Run::relay_of(const End& end) {
+  return connections_[end.plan().connection].relay.get();
+}
+
+void Run::arrive(std::uint64_t label) {
+  ++alignments_.at(label).arrived;
+}
+
+bool Run::aligned(std::uint64_t label) {
+  const Alignment& alignment = alignments_.at(label);
+  return alignment.arrived.load() >= alignment.needed;
+}
+
+}  // namespace rig

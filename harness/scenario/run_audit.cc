@@ -1,0 +1,196 @@
+// What a Run is asked at its end: laws, expectations, claims, counters.
+#include <algorithm>
+#include <string>
+
+#include "harness/scenario/run.h"
+#include "harness/subjects/abi.h"
+
+namespace rig {
+namespace {
+
+using Outcomes = std::vector<std::optional<Code>>;
+
+std::string outcome_text(const End::Outcome& outcome) {
+  if (!outcome.came) {
+    return "never came";
+  }
+  if (!outcome.error.has_value()) {
+    return "ok";
+  }
+  return std::string(code_name(outcome.error->code())) + " (" + std::string(outcome.error->detail()) + ")";
+}
+
+std::string outcomes_text(const Outcomes& outcomes) {
+  std::string text;
+  for (const auto& outcome : outcomes) {
+    text += text.empty() ? "" : " or ";
+    text += outcome.has_value() ? code_name(*outcome) : "ok";
+  }
+  return text;
+}
+
+bool is_one_of(const End::Outcome& outcome, const Outcomes& outcomes) {
+  const auto code = outcome.error.has_value() ? std::optional(outcome.error->code()) : std::nullopt;
+  return outcome.came && std::ranges::find(outcomes, code) != outcomes.end();
+}
+
+void fail(Verdict& verdict, const std::string& reason) {
+  if (verdict.kind != VerdictKind::fail) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = reason;
+  }
+}
+
+}  // namespace
+
+void Run::audit(Verdict& verdict) {
+  each_end([](End& end) {
+    if (end.has_socket()) {
+      end.ledger().quiet();
+    }
+  });
+  for (const Connection& connection : connections_) {
+    // A receiver that saw the clean end has seen everything that was completed before it.
+    const auto due = [](const End* receiver, const End* sender) -> std::uint64_t {
+      return receiver != nullptr && sender != nullptr && receiver->ended() ? sender->ledger().totals().completed_bytes
+                                                                           : 0;
+    };
+    connection.up->finish(scenario_.all_delivered, due(connection.server.get(), connection.client.get()));
+    connection.down->finish(scenario_.all_delivered, due(connection.client.get(), connection.server.get()));
+  }
+  count(verdict);
+  verdict.violations = log_.kept();
+  verdict.violation_count = log_.count();
+  if (log_.count() > 0) {
+    const Violation& first = verdict.violations.front();
+    fail(verdict, std::string(law_name(first.law)) + ", " + first.where + ": " + first.message);
+  }
+  audit_outcomes(verdict);
+  audit_claims(verdict);
+}
+
+void Run::audit_outcomes(Verdict& verdict) const {
+  const auto allowed = [this](const End& end, Event event) -> Outcomes {
+    for (const Expectation& expectation : scenario_.expectations) {
+      if (expectation.side == end.plan().side && expectation.event == event &&
+          expectation.connection.value_or(end.plan().connection) == end.plan().connection) {
+        return expectation.outcomes;
+      }
+    }
+    return end.aborted_itself() && event == Event::closed ? Outcomes{std::nullopt, Code::aborted}
+                                                          : Outcomes{std::nullopt};
+  };
+  const auto judge = [&](const End& end, Event event, const End::Outcome& outcome) {
+    if (const Outcomes outcomes = allowed(end, event); !is_one_of(outcome, outcomes)) {
+      fail(verdict, end.name() + ": " + std::string(word(event)) + " was to come as " + outcomes_text(outcomes) +
+                        ", and " + (outcome.came ? "came as " : "") + outcome_text(outcome));
+    }
+  };
+  each_end([&](const End& end) {
+    const bool expects_something =
+        std::ranges::any_of(scenario_.expectations, [&](const Expectation& e) { return e.side == end.plan().side; });
+    if (!end.has_socket() && !end.connected_outcome().came && expects_something) {
+      return;  // a server whose client never came: what was expected concerns those that were accepted
+    }
+    judge(end, Event::connected, end.connected_outcome());
+    judge(end, Event::closed, end.closed_outcome());
+    if (const auto failed = end.first_failed_op(); failed.has_value() && !scenario_.ops_may_fail) {
+      fail(verdict, end.name() + ": an op failed: " + std::string(code_name(failed->code())) + " (" +
+                        std::string(failed->detail()) + ")");
+    }
+    if (const auto refused = end.first_refused_verb(); refused.has_value()) {
+      fail(verdict, end.name() + ": a verb was refused: " + std::string(refused->detail()));
+    }
+  });
+  const auto judge_loop = [&verdict](const LoopHost& host) {
+    if (const auto error = host.first_error(); error.has_value()) {
+      fail(verdict, host.name() + ": loop_turn failed: " + std::string(error->detail()));
+    }
+  };
+  for (const auto& host : client_hosts_) {
+    judge_loop(*host);
+  }
+  if (server_host_) {
+    judge_loop(*server_host_);
+  }
+}
+
+// A cell whose claim differs from what was really used is a failure, not a pass under a wrong name.
+void Run::audit_claims(Verdict& verdict) const {
+  const Cell& cell = scenario_.cell;
+  each_end([&](const End& end) {
+    if (!end.connected()) {
+      return;
+    }
+    const rig_socket_info used = end.last_look();
+    const bool client = end.plan().side == Side::client;
+    const auto demand = [&](std::string_view what, std::string_view claimed, std::string_view really) {
+      if (claimed != really) {
+        fail(verdict, end.name() + ": the cell claims " + std::string(what) + " " + std::string(claimed) +
+                          ", really used was " + std::string(really));
+      }
+    };
+    const std::string_view tls = used.tls_version == RIG_TLS_1_2   ? "1.2"
+                                 : used.tls_version == RIG_TLS_1_3 ? "1.3"
+                                                                   : "none";
+    demand("library", client ? cell.client : cell.server, used.library);
+    demand("TLS version", word(cell.tls), tls);
+    demand("poller", word(cell.poller), used.poller);
+    demand("fast_track", cell.fast_track ? "on" : "off", used.fast_track != 0 ? "on" : "off");
+    demand("nodelay", (client ? cell.nodelay_client : cell.nodelay_server) ? "on" : "off",
+           used.nodelay != 0 ? "on" : "off");
+    if (cell.tls != TlsChoice::none) {
+      demand("psk", cell.auth == Auth::psk ? "yes" : "no", used.psk != 0 ? "yes" : "no");
+    }
+    (client ? verdict.used.client_library : verdict.used.server_library) = used.library_version;
+    verdict.used.tls = std::string(tls);
+    verdict.used.cipher = used.cipher;
+    verdict.used.poller = used.poller;
+    verdict.used.fast_track = used.fast_track != 0 ? "on" : "off";
+    (client ? verdict.used.nodelay_client : verdict.used.nodelay_server) = used.nodelay != 0 ? "on" : "off";
+  });
+}
+
+void Run::count(Verdict& verdict) const {
+  auto& counters = verdict.counters;
+  const auto most = [&counters](const char* name, std::uint64_t value) {
+    counters[name] = std::max(counters[name], value);
+  };
+  each_end([&](const End& end) {
+    const OpLedger::Totals totals = end.ledger().totals();
+    const rig_socket_info used = end.last_look();
+    counters["ops"] += totals.issued - totals.refused;
+    counters["ops_at_once"] += totals.completed_at_once;
+    counters["ops_pending"] += totals.went_pending;
+    counters["callbacks"] += totals.callbacks;
+    counters["ops_failed"] += totals.failed;
+    counters["sends_refused"] += totals.refused;
+    counters["bytes"] += end.incoming().received_bytes();
+    counters["connected"] += end.connected() ? 1 : 0;
+    counters["connect_failed"] += end.connected_outcome().came && !end.connected() ? 1 : 0;
+    counters["ended"] += end.ended() ? 1 : 0;
+    counters["closed"] += end.closed() ? 1 : 0;
+    counters["destroyed_itself"] += end.aborted_itself() ? 1 : 0;
+    counters["writable_events"] += end.writable_events();
+    most("pending_at_close", end.pending_at_close());
+    most("pending_at_resume", end.pending_at_pause());
+    most("handshakes", used.handshakes);
+    most("key_updates_out", used.key_updates_out);
+    most("key_updates_in", used.key_updates_in);
+    counters["control_refused"] += end.control_refused();
+  });
+  for (const Connection& connection : connections_) {
+    if (connection.relay) {
+      counters["relayed_bytes"] += connection.relay->moved_bytes();
+    }
+  }
+  if (plaintext_server_) {
+    counters["plaintext_answers"] = plaintext_server_->answered();
+  }
+  // With fast track off every op must have been pending: ops = pending = callbacks.
+  const bool all_async =
+      counters["ops"] > 0 && counters["ops"] == counters["ops_pending"] && counters["ops"] == counters["callbacks"];
+  counters["all_ops_async"] = all_async ? 1 : 0;
+}
+
+}  // namespace rig

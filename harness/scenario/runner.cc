@@ -1,0 +1,246 @@
+#include "harness/scenario/runner.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "harness/scenario/run.h"
+#include "harness/scenario/text.h"
+#include "harness/subjects/subjects.h"
+
+extern char** environ;
+
+namespace rig {
+namespace {
+
+constexpr const char* child_flag = "--tlsrig-child";
+constexpr std::int64_t patience_after_stall_us = 5'000'000;
+
+// What the subject cannot do is no failure of it, but nothing was tested either.
+std::optional<std::string> incapable(const Scenario& scenario, const rig_subject& subject) {
+  const Cell& cell = scenario.cell;
+  const std::uint32_t poller = cell.poller == PollerChoice::epoll  ? RIG_POLLER_EPOLL
+                               : cell.poller == PollerChoice::poll ? RIG_POLLER_POLL
+                                                                   : RIG_POLLER_SELECT;
+  if ((subject.pollers & poller) == 0) {
+    return std::string(subject.name) + " has no " + std::string(word(cell.poller)) + " poller";
+  }
+  for (const std::string& library : {cell.client, cell.server}) {
+    const std::uint32_t can = subject.capabilities(library.c_str());
+    if (can == 0) {
+      return std::string(subject.name) + " has no library '" + library + "'";
+    }
+    if ((cell.tls == TlsChoice::tls12 && (can & RIG_CAN_TLS12) == 0) ||
+        (cell.tls == TlsChoice::tls13 && (can & RIG_CAN_TLS13) == 0)) {
+      return library + " cannot do TLS " + std::string(word(cell.tls));
+    }
+    const std::uint32_t auth = cell.auth == Auth::psk ? RIG_CAN_PSK : RIG_CAN_CERTIFICATES;
+    if (cell.tls != TlsChoice::none && (can & auth) == 0) {
+      return library + " cannot authenticate by " + std::string(word(cell.auth));
+    }
+    if (!cell.fast_track && (can & RIG_CAN_FAST_TRACK_OFF) == 0) {
+      return std::string(subject.name) + " cannot switch its fast track off";
+    }
+  }
+  return std::nullopt;
+}
+
+void judge_reached(const Scenario& scenario, Verdict& verdict) {
+  if (verdict.kind != VerdictKind::pass) {
+    return;
+  }
+  for (const Reach& reach : scenario.reaches) {
+    const auto counter = verdict.counters.find(reach.counter);
+    const std::uint64_t value = counter == verdict.counters.end() ? 0 : counter->second;
+    if (value < reach.at_least) {
+      verdict.kind = VerdictKind::vacuous;
+      verdict.reason = "the situation was not reached: " + reach.counter + " is " + std::to_string(value) +
+                       ", needed is at least " + std::to_string(reach.at_least);
+      return;
+    }
+  }
+}
+
+void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, Verdict& verdict) {
+  auto run = std::make_unique<Run>(scenario, subject, options.stall_limit_us);
+  if (const Status opened = run->open(); !opened.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the run could not be set up: " + std::string(opened.error().detail());
+    static_cast<void>(run.release());  // what was opened half is not worth a second error
+    return;
+  }
+  run->start();
+  const char* phase = "the steps";
+  bool moving = run->wait_for_scripts();
+  if (moving) {
+    phase = "the delivery of what was sent";
+    moving = run->wait_for_delivery();
+  }
+  if (moving) {
+    phase = "the close";
+    moving = run->close();
+  }
+  if (moving) {
+    phase = "giving everything back";
+    moving = run->give_back();
+  }
+  if (moving) {
+    verdict.kind = VerdictKind::pass;
+    run->audit(verdict);
+    judge_reached(scenario, verdict);
+    return;
+  }
+  verdict.kind = VerdictKind::hang;
+  verdict.reason = "nothing happened any more during " + std::string(phase) + ": " + run->stall_report();
+  verdict.violations = run->log().kept();
+  verdict.violation_count = run->log().count();
+  // Even if the steps can be ended, sockets and loops are in a state that nobody can answer for: they are abandoned.
+  run->stop_after_stall(patience_after_stall_us);
+  static_cast<void>(run.release());
+}
+
+std::string read_all(int descriptor) {
+  std::string text;
+  std::array<char, 4096> chunk;
+  for (;;) {
+    const ssize_t count = ::read(descriptor, chunk.data(), chunk.size());
+    if (count > 0) {
+      text.append(chunk.data(), static_cast<std::size_t>(count));
+    } else if (count == 0 || errno != EINTR) {
+      return text;
+    }
+  }
+}
+
+std::string describe_exit(int status) {
+  if (WIFSIGNALED(status)) {
+    return std::string("it was ended by signal ") + std::to_string(WTERMSIG(status)) + " (" +
+           ::strsignal(WTERMSIG(status)) + ")";
+  }
+  return "it exited with " + std::to_string(WEXITSTATUS(status));
+}
+
+// Runs the scenario in a newly executed copy of this program: the text goes in through one pipe, the verdict comes out
+// of another. The child has its own watchdog.
+void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, Verdict& verdict) {
+  verdict.kind = VerdictKind::fail;
+  std::array<int, 2> in{};
+  std::array<int, 2> out{};
+  if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0) {
+    verdict.reason = std::string(system_error("pipe2", errno).detail());
+    return;
+  }
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+  std::string stall = std::to_string(options.stall_limit_us);
+  std::string flag = child_flag;
+  std::string program = "tlsrig";
+  std::array<char*, 4> arguments{program.data(), flag.data(), stall.data(), nullptr};
+  pid_t child = 0;
+  const int spawned = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(in[0]);
+  ::close(out[1]);
+  if (spawned != 0) {
+    verdict.reason = std::string(system_error("posix_spawn", spawned).detail());
+  } else {
+    const std::string text = print_scenario(scenario);
+    static_cast<void>(::write(in[1], text.data(), text.size()));
+  }
+  ::close(in[1]);
+  const std::string answer = spawned == 0 ? read_all(out[0]) : std::string();
+  ::close(out[0]);
+  if (spawned != 0) {
+    return;
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  auto parsed = verdict_from_json(answer);
+  if (parsed.has_value()) {
+    verdict = std::move(*parsed);
+  }
+  if (!parsed.has_value() || (WIFSIGNALED(status) && verdict.kind == VerdictKind::pass) ||
+      (WIFEXITED(status) && WEXITSTATUS(status) > 1 && verdict.kind == VerdictKind::pass)) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the fresh process gave no good verdict: " + describe_exit(status);
+  }
+}
+
+}  // namespace
+
+Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
+  const auto started = std::chrono::steady_clock::now();
+  Verdict verdict;
+  verdict.suite = scenario.suite;
+  verdict.cell = cell_name(scenario.cell);
+  verdict.cell_claimed = scenario.cell;
+  verdict.seed = scenario.seed;
+  const auto found = options.subject != nullptr ? std::expected<const rig_subject*, Error>(options.subject)
+                                                : find_subject(scenario.cell.subject);
+  if (!found.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = std::string(found.error().detail());
+  } else if (scenario.cell.world == World::lab) {
+    verdict.kind = VerdictKind::skip;
+    verdict.reason = "this build has no lab world";
+  } else if (const auto why = incapable(scenario, **found); why.has_value()) {
+    verdict.kind = VerdictKind::skip;
+    verdict.reason = *why;
+  } else if (scenario.settings.fresh_process && !options.child) {
+    run_in_fresh_process(scenario, options, verdict);
+  } else {
+    run_here(scenario, **found, options, verdict);
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  verdict.seconds = took.count();
+  return verdict;
+}
+
+std::optional<int> run_as_child(int argc, char** argv) {
+  if (argc != 3 || std::strcmp(argv[1], child_flag) != 0) {
+    return std::nullopt;
+  }
+  RunOptions options;
+  options.child = true;
+  options.stall_limit_us = std::strtoll(argv[2], nullptr, 10);
+  const auto scenario = parse_scenario(read_all(STDIN_FILENO));
+  if (!scenario.has_value()) {
+    return 2;
+  }
+  const Verdict verdict = run_scenario(*scenario, options);
+  const std::string line = verdict_json(verdict) + "\n";
+  static_cast<void>(::write(STDOUT_FILENO, line.data(), line.size()));
+  if (verdict.kind == VerdictKind::hang) {
+    ::_exit(1);  // threads are stuck: nothing can be taken down in order
+  }
+  return verdict.kind == VerdictKind::pass || verdict.kind == VerdictKind::skip ? 0 : 1;
+}
+
+std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  const std::string path =
+      folder + "/" + scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed) + ".scn";
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << print_scenario(scenario);
+  file.close();
+  if (!file) {
+    return std::unexpected(Error(Code::refused_by_system, "cannot write " + path));
+  }
+  return path;
+}
+
+}  // namespace rig
