@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <limits>
 #include <thread>
 #include <unordered_map>
@@ -73,15 +72,6 @@ struct OpLedger::Books {
     std::optional<Answer> answer;
     std::uint32_t callbacks = 0;
     bool reported_lost = false;
-    std::uint64_t overtaken_ops = 0;  // C4, seen when the callback came before the answer
-    std::uint64_t overtaken_token = 0;
-  };
-
-  // Waiting is an op that went pending. They are answered in the order of their stamps, so a queue is an ordered set;
-  // the settled ones leave when they come to its front.
-  struct Waiting {
-    Stamp answered;
-    std::uint64_t token;
   };
 
   Books(std::string name, Order promise, ViolationLog& violations)
@@ -93,8 +83,7 @@ struct OpLedger::Books {
   void judge_callback(std::uint64_t token, Op& op, std::size_t count, const std::optional<Error>& error)
       RIG_REQUIRES(mutex);
   void judge_failure_before(std::uint64_t token, const Op& op) RIG_REQUIRES(mutex);
-  void judge_order(Op& op) RIG_REQUIRES(mutex);
-  void report_order(std::uint64_t token, const Op& op) RIG_REQUIRES(mutex);
+  void judge_order(std::uint64_t token, const Op& op) RIG_REQUIRES(mutex);
   void report_lost(std::string_view when) RIG_REQUIRES(mutex);
 
   const std::string where;
@@ -103,11 +92,14 @@ struct OpLedger::Books {
 
   mutable Mutex mutex;
   std::unordered_map<std::uint64_t, Op> ops RIG_GUARDED_BY(mutex);  // all of the run: "twice" is not "unknown"
-  std::deque<Waiting> waiting RIG_GUARDED_BY(mutex);
   Stamp now RIG_GUARDED_BY(mutex) = 0;
   std::uint64_t pending RIG_GUARDED_BY(mutex) = 0;
   Totals totals RIG_GUARDED_BY(mutex);
   bool closed RIG_GUARDED_BY(mutex) = false;
+  // Of the ops that completed by callback, the one issued last: nothing that was answered before may come after it.
+  Stamp latest_issued RIG_GUARDED_BY(mutex) = 0;
+  std::uint64_t latest_token RIG_GUARDED_BY(mutex) = 0;
+  Stamp blamed_issued RIG_GUARDED_BY(mutex) = 0;  // of the one that was reported last
   bool connected RIG_GUARDED_BY(mutex) = false;
   bool ended RIG_GUARDED_BY(mutex) = false;
   Stamp closed_at RIG_GUARDED_BY(mutex) = never;
@@ -129,37 +121,26 @@ void OpLedger::Books::judge_failure_before(std::uint64_t token, const Op& op) {
   }
 }
 
-void OpLedger::Books::judge_order(Op& op) {
+// judge_order sees a wrong order when the op that was overtaken completes: one that never does is C1's. An op that came
+// too early is reported once, however many it has overtaken.
+void OpLedger::Books::judge_order(std::uint64_t token, const Op& op) {
   if (order != Order::promised) {
     return;
   }
-  while (!waiting.empty()) {
-    const Waiting& first = waiting.front();
-    if (ops.at(first.token).callbacks == 0) {
-      if (first.answered >= op.issued) {
-        break;
-      }
-      // What was overtaken once is out of the order for good: one stray completion is one report.
-      if (++op.overtaken_ops == 1) {
-        op.overtaken_token = first.token;
-      }
-    }
-    waiting.pop_front();
+  if (op.answered < latest_issued && blamed_issued != latest_issued) {
+    blamed_issued = latest_issued;
+    report(Law::c4_order, fmt::format("op {} completed after op {}, but send had answered it before op {} was issued.",
+                                      token, latest_token, latest_token));
   }
-}
-
-void OpLedger::Books::report_order(std::uint64_t token, const Op& op) {
-  report(Law::c4_order, fmt::format("op {} completed before op {}, which send had answered before op {} was issued; {} "
-                                    "op(s) were overtaken.",
-                                    token, op.overtaken_token, token, op.overtaken_ops));
+  if (op.issued > latest_issued) {
+    latest_issued = op.issued;
+    latest_token = token;
+  }
 }
 
 void OpLedger::Books::judge_callback(std::uint64_t token, Op& op, std::size_t count,
                                      const std::optional<Error>& error) {
-  judge_order(op);
-  if (op.overtaken_ops > 0 && op.answer.has_value()) {
-    report_order(token, op);
-  }
+  judge_order(token, op);
   if (!op.answer.has_value() && op.sender == std::this_thread::get_id()) {
     report(Law::c2_return_or_callback,
            fmt::format("op {} completed by callback inside its own send(), before the caller had an answer.", token));
@@ -235,13 +216,9 @@ void OpLedger::answered(std::uint64_t token, Answer answer) {
   if (answer == Answer::pending) {
     ++books.totals.went_pending;
     if (op.callbacks > 0) {
-      if (op.overtaken_ops > 0) {
-        books.report_order(token, op);
-      }
       return;
     }
     ++books.pending;
-    books.waiting.push_back({op.answered, token});
     if (books.closed) {
       op.reported_lost = true;
       books.report(Law::c1_exactly_once,
@@ -300,7 +277,9 @@ void OpLedger::completed(std::uint64_t token, std::size_t bytes, const std::opti
   if (op.answer.has_value()) {
     --books.pending;
   }
-  books.judge_callback(token, op, bytes, error);
+  if (!books.closed) {
+    books.judge_callback(token, op, bytes, error);
+  }
 }
 
 void OpLedger::closed() {

@@ -18,7 +18,9 @@ namespace rig {
 // has returned, on another thread; that is legal.
 //
 // C4 is asked for ops that went pending and only between ops of which one was answered before the other was issued:
-// senders side by side have no order. One stray completion is one report, however many ops it overtook.
+// senders side by side have no order. It is judged when the op that was overtaken completes (one that never does breaks
+// C1 only), and one that came too early is one report, however many ops it overtook. What comes after `closed` breaks
+// C3, and its order and figures are not judged.
 //
 // C5, the status: when the transport was lost is known at the app door from two things only, and only they are judged.
 // After `closed`, and after an op that failed with a code that ends the stream (reset, aborted, ...; not would_block or

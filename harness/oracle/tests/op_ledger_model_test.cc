@@ -126,7 +126,7 @@ std::set<std::string> model_laws(const History& history) {
       laws.insert("C2");
     } else if (op.callbacks.size() > 1) {
       laws.insert("C1");
-    } else if (event.failed ? event.bytes > op.bytes : event.bytes != op.bytes) {
+    } else if (i < closed && (event.failed ? event.bytes > op.bytes : event.bytes != op.bytes)) {
       laws.insert("C5");
     }
   }
@@ -142,17 +142,19 @@ std::set<std::string> model_laws(const History& history) {
       if (op.answer != Answer::pending || op.answered > other.issued) {
         continue;
       }
-      if (other.answer == Answer::pending && !other.callbacks.empty() &&
-          (op.callbacks.empty() || op.callbacks[0] > other.callbacks[0])) {
+      if (op.callbacks.empty() || op.callbacks[0] > closed) {
+        continue;
+      }
+      if (other.answer == Answer::pending && !other.callbacks.empty() && op.callbacks[0] > other.callbacks[0]) {
         laws.insert("C4");
       }
-      if (op.callbacks.empty() || !history[op.callbacks[0]].failed || other.bytes == 0) {
+      if (!history[op.callbacks[0]].failed || other.bytes == 0) {
         continue;
       }
       const std::size_t told = op.callbacks[0];
       const bool at_once = other.answer == Answer::completed && (other.issued > told || other.answered > told);
       const bool later = other.answer == Answer::pending && !other.callbacks.empty() && other.callbacks[0] > told &&
-                         !history[other.callbacks[0]].failed;
+                         other.callbacks[0] < closed && !history[other.callbacks[0]].failed;
       if (at_once || later) {
         laws.insert("C5");
       }
