@@ -78,8 +78,6 @@ std::optional<Code> code_by_alert(int description) noexcept {
     case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
     case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
       return Code::verification_failed;
-    case MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR:
-      return Code::internal;
     default:
       return std::nullopt;
   }
@@ -103,6 +101,8 @@ Code code_of_result(int code, const Evidence& evidence) noexcept {
       // Without an alert this is a hello that could not be read; a refused one comes with an alert.
       return evidence.sent_alert.has_value() ? Code::handshake_failed : Code::protocol;
     case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
+      // A ServerHello with a suite that the library does not know ends so, too.
+      return evidence.in_handshake ? Code::handshake_failed : Code::internal;
     case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
     case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
     case MBEDTLS_ERR_SSL_COUNTER_WRAPPING:

@@ -421,6 +421,33 @@ TEST(MbedtlsErrors, ACorruptRecordIsTheFirstAndLastCause) {
   EXPECT_EQ(room.out.size(), 0U);
 }
 
+// Whatever bit of a handshake is flipped: it is the peer's fault or the path's, never called ours, and both sides end.
+TEST(MbedtlsErrors, NoBitOfAHandshakeIsTakenForAnErrorOfOurs) {
+  const auto client = test::context_of(psk_config(Role::client));
+  const auto server = test::context_of(psk_config(Role::server));
+  for (const Side side : {Side::client, Side::server}) {
+    std::uint64_t total = 1;
+    for (std::uint64_t bit = 0; bit < 8 * total; bit += 3) {
+      EnginePair pair(test::engine_of(*client, {.host = "localhost", .resume = {}}), test::engine_of(*server));
+      pair.tamper([&](Side from, std::uint64_t offset, Bytes& cipher) {
+        if (from == side && bit / 8 >= offset && bit / 8 < offset + cipher.size()) {
+          cipher[static_cast<std::size_t>(bit / 8 - offset)] ^= static_cast<std::uint8_t>(1 << (bit % 8));
+        }
+      });
+      const PairOutcome outcome = pair.run_handshake();
+      EXPECT_NE(outcome.kind, PairOutcome::Kind::exhausted);
+      total = std::max(total, pair.cipher_total(side));
+      for (const Side end : {Side::client, Side::server}) {
+        if (const auto& failure = pair.failure(end); failure.has_value()) {
+          EXPECT_NE(failure->code(), Code::internal) << failure->detail() << " at bit " << bit;
+          EXPECT_NE(failure->code(), Code::verification_failed) << failure->detail() << " at bit " << bit;
+        }
+      }
+    }
+    EXPECT_GT(total, 200U);
+  }
+}
+
 TEST(MbedtlsErrors, AFatalErrorWithoutRoomForTheAlertDoesNotLoop) {
   EnginePair pair = psk_pair();
   RIG_EXPECT_DONE(pair.run_handshake());
