@@ -172,9 +172,9 @@ void StreamCheck::Ops::keep(Path path) {
 void StreamCheck::Ops::branch(Path path, ByteView bytes, Death& death) {
   pass_absent(path);
   find_candidates(path);
+  const std::size_t others = candidates.size() - std::min<std::size_t>(candidates.size(), 1);
   const auto die = [&](Index index, std::size_t agreed) {
     if (!death.known || path.at + agreed > death.at) {
-      const std::size_t others = candidates.size() - std::min<std::size_t>(candidates.size(), 1);
       death = {true, path.at + agreed, index, agreed, agreed == 0 ? others : 0, path};
     }
   };
@@ -241,7 +241,7 @@ void StreamCheck::Ops::follow(ByteView bytes, Death& death) {
 void StreamCheck::Ops::release_front() {
   while (!ops.empty()) {
     Op& front = ops.front();
-    const auto behind = [this](const Path& path) { return path.current != base && path.has_begun(base); };
+    const auto behind = [first = base](const Path& path) { return path.current != first && path.has_begun(first); };
     if (front.answered == never || !std::ranges::all_of(paths, behind)) {
       return;
     }
