@@ -1,0 +1,62 @@
+// Verdict: how a run ended, and what it really used.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/base/error.h"
+#include "harness/oracle/violation.h"
+#include "harness/scenario/scenario.h"
+
+namespace rig {
+
+// VerdictKind: only `pass` is green. `vacuous` never came to its situation, `skip` could not be asked of this subject.
+enum class VerdictKind : std::uint8_t { pass, fail, hang, vacuous, skip };
+
+// verdict_kind_name is "pass", "fail", "hang", "vacuous" or "skip"; verdict_kind_from_name is its inverse.
+std::string_view verdict_kind_name(VerdictKind kind) noexcept;
+std::optional<VerdictKind> verdict_kind_from_name(std::string_view name) noexcept;
+
+// Used is what a run really used, read back at run time; empty where there was nothing to read.
+struct Used {
+  std::string client_library;
+  std::string server_library;
+  std::string tls;
+  std::string cipher;
+  std::string poller;
+  std::string fast_track;
+  std::string nodelay_client;
+  std::string nodelay_server;
+  friend bool operator==(const Used&, const Used&) = default;
+};
+
+// Verdict is the end of one run.
+struct Verdict {
+  VerdictKind kind = VerdictKind::fail;
+  std::string suite;
+  std::string cell;  // cell_name() of the claimed cell
+  Cell cell_claimed;
+  std::uint64_t seed = 0;
+  std::string reason;  // one sentence; empty for a pass
+  std::vector<Violation> violations;
+  std::uint64_t violation_count = 0;
+  std::map<std::string, std::uint64_t> counters;
+  Used used;
+  std::string repro;  // the line that runs it again
+  double seconds = 0;
+  std::uint64_t trace_hash = 0;  // 0: none
+};
+
+// verdict_json is one line of JSON. Keys: suite, cell, seed, verdict, reason, violations, violation_count, counters,
+// used, repro, seconds, hash.
+std::string verdict_json(const Verdict& verdict);
+
+// verdict_from_json reads such a line; the claimed cell is not part of it. Errors: invalid_argument with a sentence.
+std::expected<Verdict, Error> verdict_from_json(std::string_view line);
+
+}  // namespace rig
