@@ -15,6 +15,7 @@ thread_local std::uint64_t count = 0;
 thread_local std::uint64_t fails_from = no_limit;
 std::atomic<std::int64_t> live = 0;
 
+#if !defined(RIG_ALLOCATIONS_ARE_FOREIGN)
 void* take(std::size_t bytes) noexcept {
   if (count >= fails_from) {
     return nullptr;
@@ -41,6 +42,7 @@ void give(void* memory) noexcept {
     std::free(memory);
   }
 }
+#endif
 
 }  // namespace
 
@@ -62,6 +64,7 @@ FailingAllocations::~FailingAllocations() {
 
 }  // namespace rig::test
 
+#if !defined(RIG_ALLOCATIONS_ARE_FOREIGN)
 void* operator new(std::size_t bytes) {
   return rig::test::take_or_throw(bytes);
 }
@@ -92,3 +95,4 @@ void operator delete(void* memory, const std::nothrow_t&) noexcept {
 void operator delete[](void* memory, const std::nothrow_t&) noexcept {
   rig::test::give(memory);
 }
+#endif

@@ -151,6 +151,7 @@ TEST_P(poller_limits, is_refused_when_the_process_has_no_descriptor_left) {
 }
 
 TEST_P(poller_limits, without_memory_only_making_and_adding_are_refused) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   Pair pair;
   const auto attempt = [&](std::uint64_t allowed) {
     const FailingAllocations failing(allowed);

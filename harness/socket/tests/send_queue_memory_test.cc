@@ -78,6 +78,7 @@ TEST(send_queue_wire, an_idle_queue_keeps_no_more_chunks_than_its_cap) {
 }
 
 TEST(send_queue_memory, neither_a_warm_queue_nor_its_end_allocates) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue;
   const std::string text(1000, 't');
   const auto work = [&] {
@@ -112,6 +113,7 @@ TEST(send_queue_memory, neither_a_warm_queue_nor_its_end_allocates) {
 }
 
 TEST(send_queue_memory, completing_and_cancelling_need_none_even_when_cold) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue(SendLimits{.free_ops_max = 0, .free_chunks_max = 0});
   for (Token token = 0; token < 1000; ++token) {
     ASSERT_TRUE(push(queue, token, "text"));
@@ -129,6 +131,7 @@ TEST(send_queue_memory, completing_and_cancelling_need_none_even_when_cold) {
 }
 
 TEST(send_queue_memory, a_push_without_memory_is_refused_and_leaves_no_trace) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue;
   for (const std::uint64_t allowed : {0U, 1U}) {  // the node fails, then its buffer
     const std::int64_t before = live_bytes();
@@ -150,6 +153,7 @@ TEST(send_queue_memory, a_push_without_memory_is_refused_and_leaves_no_trace) {
 }
 
 TEST(send_queue_memory, a_free_node_survives_a_push_that_finds_no_memory_for_a_longer_text) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue;
   send_through(queue, 1, as_bytes("short"));
   ASSERT_EQ(queue.counters().nodes_free, 1U);
@@ -167,6 +171,7 @@ TEST(send_queue_memory, a_free_node_survives_a_push_that_finds_no_memory_for_a_l
 }
 
 TEST(send_queue_memory, ciphertext_without_memory_is_refused_and_the_lane_stays_whole) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue;
   ASSERT_TRUE(push(queue, 1, "text"));
   Code code = Code::internal;
@@ -181,6 +186,7 @@ TEST(send_queue_memory, ciphertext_without_memory_is_refused_and_the_lane_stays_
 }
 
 TEST(send_queue_memory, an_index_that_cannot_grow_still_finds_every_token) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue;
   constexpr Token count = 300;
   for (Token token = 0; token < count; ++token) {
@@ -196,6 +202,7 @@ TEST(send_queue_memory, an_index_that_cannot_grow_still_finds_every_token) {
 }
 
 TEST(send_queue_memory, an_op_that_was_huge_does_not_pin_its_plaintext) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   SendQueue queue(SendLimits{.bytes_max = huge, .wire_bytes_max = huge, .free_chunks_max = 0});
   const std::int64_t before = live_bytes();
   send_through(queue, 1, Bytes(8 * 1024 * 1024, 'h'));

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "harness/base/mutex.h"
 #include "harness/socket/send_queue.h"
 #include "harness/socket/tests/send_queue_steps.h"
 
@@ -374,6 +377,45 @@ TEST(send_queue_gather, pieces_stay_where_they_are_until_consume) {
   EXPECT_EQ(as_text(pieces[0]), "first");
   queue.consume(3);
   EXPECT_EQ(peek(queue).text.substr(0, 4), "stnn");
+}
+
+TEST(send_queue_gather, pieces_can_be_sent_outside_the_lock_while_others_push_and_encrypt) {
+  constexpr std::size_t total = 1'000'000;
+  SendQueue queue(SendLimits{.bytes_max = 4 * total, .wire_bytes_max = 50'000});
+  Mutex mutex;
+  std::string sent;
+  std::thread drainer([&] {
+    while (sent.size() < total) {
+      std::array<ByteView, 4> pieces;
+      SendQueue::Gathered gathered;
+      {
+        const MutexLock lock(mutex);
+        gathered = queue.gather(pieces, false);
+      }
+      for (const ByteView piece : std::span(pieces).first(gathered.pieces)) {
+        sent += as_text(piece);
+      }
+      const MutexLock lock(mutex);
+      queue.consume(gathered.bytes);
+      while (queue.pop_completed()) {
+      }
+    }
+  });
+  std::string pushed;
+  for (Token token = 0; pushed.size() < total; ++token) {
+    const std::string text(std::min<std::size_t>(total - pushed.size(), 1 + token % 3000), static_cast<char>(token));
+    const MutexLock lock(mutex);
+    EXPECT_TRUE(push(queue, token, text));
+    encrypt_all(queue);
+    pushed += text;
+  }
+  for (bool idle = false; !idle;) {
+    const MutexLock lock(mutex);
+    encrypt_all(queue);
+    idle = queue.idle();
+  }
+  drainer.join();
+  EXPECT_TRUE(sent == pushed);
 }
 
 TEST(send_queue_cancel, completes_every_pending_op_in_order_behind_the_done_ones) {

@@ -142,6 +142,7 @@ TEST(transport_faults, listen_says_what_was_refused) {
 }
 
 TEST(transport_faults, without_memory_nothing_is_taken_and_nothing_is_lost) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   Loopback pair;
   const Endpoint address = *pair.acceptor->local_endpoint();
   auto client = connect_tcp(address);
@@ -163,6 +164,7 @@ TEST(transport_faults, without_memory_nothing_is_taken_and_nothing_is_lost) {
 }
 
 TEST(transport_faults, an_address_without_memory_for_its_text_is_refused) {
+  RIG_NEEDS_OWN_ALLOCATIONS();
   Loopback pair;
   // A long host, so that its text is not stored within the string itself.
   auto client = connect_tcp({.host = "::ffff:127.0.0.1", .port = pair.acceptor->local_endpoint()->port});
