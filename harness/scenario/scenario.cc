@@ -1,13 +1,10 @@
 #include "harness/scenario/scenario.h"
 
 #include <array>
-#include <utility>
+#include <span>
 
 namespace rig {
 namespace {
-
-template <class Enum>
-using Word = std::pair<Enum, std::string_view>;
 
 // One table per enumeration serves both directions. Overloads on a tag make the table findable from a template.
 template <class Enum>
@@ -86,8 +83,11 @@ constexpr auto table(Tag<Where>) {
 }
 
 template <class Enum>
+constexpr auto all_words = table(Tag<Enum>{});
+
+template <class Enum>
 std::string_view word_of(Enum value) noexcept {
-  for (const auto& [candidate, name] : table(Tag<Enum>{})) {
+  for (const auto& [candidate, name] : all_words<Enum>) {
     if (candidate == value) {
       return name;
     }
@@ -110,8 +110,13 @@ std::string_view word(Condition condition) noexcept { return word_of(condition);
 std::string_view word(Where where) noexcept { return word_of(where); }
 
 template <class Enum>
+std::span<const Word<Enum>> words() noexcept {
+  return all_words<Enum>;
+}
+
+template <class Enum>
 std::optional<Enum> from_word(std::string_view text) noexcept {
-  for (const auto& [value, name] : table(Tag<Enum>{})) {
+  for (const auto& [value, name] : all_words<Enum>) {
     if (name == text) {
       return value;
     }
@@ -119,16 +124,27 @@ std::optional<Enum> from_word(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+template std::span<const Word<Side>> words() noexcept;
 template std::optional<Side> from_word(std::string_view) noexcept;
+template std::span<const Word<World>> words() noexcept;
 template std::optional<World> from_word(std::string_view) noexcept;
+template std::span<const Word<Auth>> words() noexcept;
 template std::optional<Auth> from_word(std::string_view) noexcept;
+template std::span<const Word<Size>> words() noexcept;
 template std::optional<Size> from_word(std::string_view) noexcept;
+template std::span<const Word<TlsChoice>> words() noexcept;
 template std::optional<TlsChoice> from_word(std::string_view) noexcept;
+template std::span<const Word<PollerChoice>> words() noexcept;
 template std::optional<PollerChoice> from_word(std::string_view) noexcept;
+template std::span<const Word<Peer>> words() noexcept;
 template std::optional<Peer> from_word(std::string_view) noexcept;
+template std::span<const Word<Event>> words() noexcept;
 template std::optional<Event> from_word(std::string_view) noexcept;
+template std::span<const Word<Verb>> words() noexcept;
 template std::optional<Verb> from_word(std::string_view) noexcept;
+template std::span<const Word<Condition>> words() noexcept;
 template std::optional<Condition> from_word(std::string_view) noexcept;
+template std::span<const Word<Where>> words() noexcept;
 template std::optional<Where> from_word(std::string_view) noexcept;
 
 std::string cell_name(const Cell& cell) {

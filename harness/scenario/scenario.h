@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -210,5 +211,14 @@ std::string_view word(Condition condition) noexcept;
 std::string_view word(Where where) noexcept;
 template <class Enum>
 std::optional<Enum> from_word(std::string_view text) noexcept;
+
+// Word is one word of an enumeration; words lists all of an enumeration, in its order.
+template <class Enum>
+struct Word {
+  Enum value;
+  std::string_view text;
+};
+template <class Enum>
+std::span<const Word<Enum>> words() noexcept;
 
 }  // namespace rig
