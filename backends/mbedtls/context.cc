@@ -98,6 +98,7 @@ std::expected<std::shared_ptr<const Context>, Error> MbedtlsContext::make(const 
   // The first engine's material is made here, so that what cannot be read is refused here.
   RIG_TRY(material, context->take_material());
   context->give_back(std::move(material));
+  context->proven_ = true;
   return context;
 } catch (const std::bad_alloc&) {
   return std::unexpected(Error(Code::no_memory, "no memory for a context"));
@@ -233,8 +234,15 @@ std::expected<std::unique_ptr<Material>, Error> MbedtlsContext::take_material() 
     if (material == nullptr) {
       return std::unexpected(Error(Code::no_memory, "no memory for an engine"));
     }
-    RIG_TRY_STATUS(load(*material));
-    RIG_TRY_STATUS(configure(*material));
+    Status ready = load(*material);
+    if (ready.has_value()) {
+      ready = configure(*material);
+    }
+    if (!ready.has_value()) {
+      // 2.28 calls an allocation that fails while it reads a key "invalid key". What could be read once can be read.
+      return std::unexpected(proven_ ? error_of(Code::no_memory, ready.error().number(), "no memory for an engine")
+                                     : ready.error());
+    }
   }
   RIG_TRY_STATUS(seed(material->drbg, material->entropy));
   return material;

@@ -75,6 +75,7 @@ class MbedtlsContext final : public Context, public std::enable_shared_from_this
 
   ContextConfig config_;
   std::vector<const char*> alpn_;  // the names in config_, as the library wants them; ends in a null pointer
+  bool proven_ = false;            // config_ was loaded without error, once
 
   mutable Mutex resumption_mutex_;
   mutable Resumption resumption_ RIG_GUARDED_BY(resumption_mutex_);

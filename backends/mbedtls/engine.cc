@@ -106,7 +106,8 @@ Status MbedtlsEngine::offer_session(ByteView exported) {
   }
   code = mbedtls_ssl_set_session(ssl_.get(), session.get());
   if (code != 0) {
-    return std::unexpected(library_error(Code::invalid_argument, "offering the session to resume", code));
+    // It copies what has just been read; whatever the library calls it, memory is all that can be missing.
+    return std::unexpected(library_error(Code::no_memory, "offering the session to resume", code));
   }
   on_offer(*session.get());
   return {};
@@ -541,7 +542,7 @@ std::expected<Bytes, Error> MbedtlsEngine::session() {
   Session session;
   int code = mbedtls_ssl_get_session(ssl_.get(), session.get());
   if (code != 0) {
-    return fail(code);
+    return fail(library_error(Code::no_memory, "copying the session", code));  // as in offer_session()
   }
   if (session->MBEDTLS_PRIVATE(ticket_len) == 0 && session->MBEDTLS_PRIVATE(id_len) == 0) {
     return Bytes();
@@ -552,9 +553,7 @@ std::expected<Bytes, Error> MbedtlsEngine::session() {
     Bytes exported(1 + bytes);
     exported[0] = facts_.peer_verified ? verified_mark : unverified_mark;
     code = mbedtls_ssl_session_save(session.get(), exported.data() + 1, bytes, &bytes);
-    if (code != 0) {
-      return fail(code);
-    }
+    RIG_CHECK(code == 0);
     return exported;
   } catch (const std::bad_alloc&) {
     return fail(Error(Code::no_memory, "no memory for the session"));
