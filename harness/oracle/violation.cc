@@ -1,5 +1,6 @@
 #include "harness/oracle/violation.h"
 
+#include <array>
 #include <utility>
 
 #include "harness/base/check.h"
@@ -48,6 +49,22 @@ std::string_view law_sentence(Law law) noexcept {
       return "a call leaves no ambient error behind";
   }
   RIG_CHECK(false);
+}
+
+std::span<const Law> all_laws() noexcept {
+  static constexpr std::array all{Law::c1_exactly_once, Law::c2_return_or_callback, Law::c3_nothing_after_closed,
+                                  Law::c4_order,        Law::c5_status_and_bytes,   Law::c6_quiet,
+                                  Law::s1_stream,       Law::h1_nothing_left};
+  return all;
+}
+
+std::optional<Law> law_from_name(std::string_view name) noexcept {
+  for (const Law law : all_laws()) {
+    if (law_name(law) == name) {
+      return law;
+    }
+  }
+  return std::nullopt;
 }
 
 void ViolationLog::report(Law law, std::string where, std::string message) {

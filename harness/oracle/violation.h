@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +25,16 @@ enum class Law : std::uint8_t {
   h1_nothing_left,      // a call leaves no ambient error behind
 };
 
+// law_count is how many there are; each has a canary (harness/subjects/canary).
+inline constexpr std::size_t law_count = static_cast<std::size_t>(Law::h1_nothing_left) + 1;
+
 // law_name is "C1" ... "H1"; law_sentence says what the law demands.
 std::string_view law_name(Law law) noexcept;
 std::string_view law_sentence(Law law) noexcept;
+
+// all_laws lists them in their order; law_from_name is the inverse of law_name, nothing if there is no such law.
+std::span<const Law> all_laws() noexcept;
+std::optional<Law> law_from_name(std::string_view name) noexcept;
 
 // Violation is one report.
 struct Violation {

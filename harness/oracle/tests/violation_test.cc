@@ -11,7 +11,7 @@ namespace {
 TEST(ViolationTest, EachLawHasANameAndASentenceOfItsOwn) {
   std::set<std::string> names;
   std::set<std::string> sentences;
-  for (int law = 0; law <= static_cast<int>(Law::h1_nothing_left); ++law) {
+  for (std::size_t law = 0; law < law_count; ++law) {
     names.emplace(law_name(static_cast<Law>(law)));
     sentences.emplace(law_sentence(static_cast<Law>(law)));
   }
