@@ -223,9 +223,6 @@ void MbedtlsEngine::send_fatal_alert(std::uint8_t description) noexcept {
 }
 
 std::unexpected<Error> MbedtlsEngine::fail(int code) {
-  if (hook_failure_.has_value()) {
-    return fail(*hook_failure_);
-  }
   Evidence evidence{.in_handshake = !handshake_done_ || handshaking(),
                     .first_bytes = ByteView(first_bytes_).first(first_bytes_size_),
                     .verify_flags = verify_flags_,

@@ -213,6 +213,24 @@ TEST(MbedtlsHandshake, AKeyLogThatThrowsEndsTheEngine) {
   }
 }
 
+TEST(MbedtlsHandshake, AKeyLogThatThrowsWithinARenegotiationEndsTheEngine) {
+  unsigned lines = 0;
+  ContextConfig client = psk_config(Role::client);
+  client.allow_renegotiation = true;
+  client.key_log = [&lines](std::string_view) {
+    if (++lines == 2) {
+      throw std::bad_alloc();
+    }
+  };
+  ContextConfig server = psk_config(Role::server);
+  server.allow_renegotiation = true;
+  EnginePair pair = pair_of(client, server);
+  RIG_EXPECT_DONE(pair.run_handshake());
+  pair.renegotiate(Side::client);
+  EXPECT_EQ(pair.run([] { return false; }).kind, PairOutcome::Kind::failed);
+  EXPECT_EQ(pair.failure(Side::client)->code(), Code::no_memory);
+}
+
 struct ResumptionCase {
   bool psk;
   bool client_tickets;
@@ -250,8 +268,7 @@ TEST(MbedtlsResumption, BothSidesAgreeThatASessionWasTakenUpAgain) {
   }
 }
 
-// strip_tickets hides the client's ticket extension from the server: a client of another library may have none.
-TEST(MbedtlsResumption, ASessionIdIsTakenUpFromTheServersCache) {
+TEST(MbedtlsResumption, ASessionThatTheServerDoesNotKnowBecomesAFullHandshake) {
   const auto client = context_of(psk_config(Role::client));
   const auto server = context_of(psk_config(Role::server));
   EnginePair first(engine_of(*client, {.host = "localhost", .resume = {}}), engine_of(*server));
