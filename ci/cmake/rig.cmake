@@ -6,6 +6,8 @@
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
 #   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
 #   fuzzer(NAME)                                             fuzz/NAME.cc
+#   suppression(NAME)                                        suppressions/NAME.supp
+#   rig_test_environment(TESTS...)                           what a sanitizer's run needs; rig_test() does it by itself
 
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -72,6 +74,54 @@ function(rig_test name)
   endif()
   string(REGEX MATCH "^[^.]+" kind "${name}")
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${kind};${arg_LABELS}")
+  rig_test_environment(${name})
+endfunction()
+
+# The options of the sanitizers, as ENVIRONMENT_MODIFICATION of a test: where the assembled suppressions are, and checks
+# that are off by default. The libraries of the system are not instrumented, so their functions have names only with a
+# symbolizer. `suppression()` fills the files; an empty one is in order.
+set(RIG_SUPPRESSIONS_DIR "${CMAKE_BINARY_DIR}/suppressions")
+set(RIG_TEST_ENVIRONMENT "")
+if(RIG_SANITIZE)
+  find_program(RIG_SYMBOLIZER NAMES llvm-symbolizer-19 llvm-symbolizer)
+  set(symbolizer "")
+  if(RIG_SYMBOLIZER)
+    set(symbolizer ":external_symbolizer_path=${RIG_SYMBOLIZER}")
+  endif()
+  foreach(tool IN ITEMS lsan tsan ubsan)
+    string(TOUPPER "${tool}" variable)
+    set(${tool}_options "${variable}_OPTIONS=set:suppressions=${RIG_SUPPRESSIONS_DIR}/${tool}.supp${symbolizer}")
+  endforeach()
+  set(RIG_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=set:detect_leaks=1:detect_stack_use_after_return=1:strict_init_order=1${symbolizer}"
+    "${lsan_options}:print_suppressions=0"
+    "${tsan_options}:second_deadlock_stack=1:print_suppressions=0"
+    "${ubsan_options}:print_stacktrace=1")
+endif()
+
+function(rig_test_environment)
+  if(RIG_TEST_ENVIRONMENT)
+    set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT_MODIFICATION "${RIG_TEST_ENVIRONMENT}")
+  endif()
+endfunction()
+
+# suppression adds suppressions/NAME.supp to the file of the tool that its header names.
+function(suppression name)
+  set(fragment "${CMAKE_CURRENT_SOURCE_DIR}/${name}.supp")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${fragment}")
+  file(READ "${fragment}" text)
+  if(NOT text MATCHES "# tool: (lsan|tsan|ubsan)\n")
+    message(FATAL_ERROR "${fragment} names no tool: the line '# tool: lsan', tsan or ubsan is missing")
+  endif()
+  set_property(GLOBAL APPEND_STRING PROPERTY RIG_SUPPRESSIONS_${CMAKE_MATCH_1} "${text}")
+endfunction()
+
+# rig_write_suppressions writes the file of each tool, after the last suppression().
+function(rig_write_suppressions)
+  foreach(tool IN ITEMS lsan tsan ubsan)
+    get_property(text GLOBAL PROPERTY RIG_SUPPRESSIONS_${tool})
+    file(CONFIGURE OUTPUT "${RIG_SUPPRESSIONS_DIR}/${tool}.supp" CONTENT "${text}" @ONLY)
+  endforeach()
 endfunction()
 
 # tls_backend records the library; backends/CMakeLists.txt generates the list that rig::backends() returns.
