@@ -1,151 +1,168 @@
 #include "harness/scenario/scenario.h"
 
 #include <array>
-#include <span>
+
+#include "harness/base/check.h"
 
 namespace rig {
 namespace {
 
-// One table per enumeration serves both directions. Overloads on a tag make the table findable from a template.
+// One table per enumeration serves both directions, and the lists of what could stand somewhere.
 template <class Enum>
-struct Tag {};
+constexpr std::array<Word<Enum>, 0> table{};
 
-constexpr auto table(Tag<Side>) {
-  return std::to_array<Word<Side>>({{Side::client, "client"}, {Side::server, "server"}});
-}
-constexpr auto table(Tag<World>) {
-  return std::to_array<Word<World>>({{World::loopback, "loopback"}, {World::lab, "lab"}});
-}
-constexpr auto table(Tag<Auth>) {
-  return std::to_array<Word<Auth>>({{Auth::psk, "psk"}, {Auth::certificate, "certificate"}});
-}
-constexpr auto table(Tag<Size>) {
-  return std::to_array<Word<Size>>({{Size::tiny, "tiny"}, {Size::quick, "quick"}, {Size::full, "full"}});
-}
-constexpr auto table(Tag<TlsChoice>) {
-  return std::to_array<Word<TlsChoice>>(
-      {{TlsChoice::none, "none"}, {TlsChoice::tls12, "1.2"}, {TlsChoice::tls13, "1.3"}});
-}
-constexpr auto table(Tag<PollerChoice>) {
-  return std::to_array<Word<PollerChoice>>(
-      {{PollerChoice::epoll, "epoll"}, {PollerChoice::poll, "poll"}, {PollerChoice::select, "select"}});
-}
-constexpr auto table(Tag<Peer>) {
-  return std::to_array<Word<Peer>>({{Peer::subject, "subject"},
-                                    {Peer::plaintext, "plaintext"},
-                                    {Peer::plaintext_client, "plaintext_client"}});
-}
-constexpr auto table(Tag<Event>) {
-  return std::to_array<Word<Event>>({{Event::accepted, "accepted"},
-                                     {Event::connected, "connected"},
-                                     {Event::data, "data"},
-                                     {Event::ended, "ended"},
-                                     {Event::sent, "sent"},
-                                     {Event::writable, "writable"},
-                                     {Event::closed, "closed"}});
-}
-constexpr auto table(Tag<Verb>) {
-  return std::to_array<Word<Verb>>({{Verb::close_graceful, "close_graceful"},
-                                    {Verb::close_abort, "close_abort"},
-                                    {Verb::half_close, "half_close"},
-                                    {Verb::destroy, "destroy"},
-                                    {Verb::pause, "pause"},
-                                    {Verb::resume, "resume"},
-                                    {Verb::renegotiate, "renegotiate"},
-                                    {Verb::update_keys, "update_keys"},
-                                    {Verb::echo, "echo"},
-                                    {Verb::echo_elsewhere, "echo_elsewhere"},
-                                    {Verb::destroy_other, "destroy_other"},
-                                    {Verb::stop_listening, "stop_listening"},
-                                    {Verb::connect, "connect"},
-                                    {Verb::send, "send"},
-                                    {Verb::await, "await"},
-                                    {Verb::align, "align"},
-                                    {Verb::relay_stall, "relay_stall"},
-                                    {Verb::relay_flow, "relay_flow"},
-                                    {Verb::relay_reset, "relay_reset"},
-                                    {Verb::relay_fin, "relay_fin"}});
-}
-constexpr auto table(Tag<Condition>) {
-  return std::to_array<Word<Condition>>({{Condition::connected, "connected"},
-                                         {Condition::established, "established"},
-                                         {Condition::sent, "sent"},
-                                         {Condition::received, "received"},
-                                         {Condition::pending, "pending"},
-                                         {Condition::handshakes, "handshakes"},
-                                         {Condition::key_updates, "key_updates"},
-                                         {Condition::ended, "ended"},
-                                         {Condition::closed, "closed"},
-                                         {Condition::peer_closed, "peer_closed"}});
-}
-constexpr auto table(Tag<Where>) {
-  return std::to_array<Word<Where>>({{Where::loop, "loop"}, {Where::beside, "beside"}});
-}
+template <>
+constexpr std::array table<Side>{
+    Word{Side::client, "client"},
+    Word{Side::server, "server"},
+};
+
+template <>
+constexpr std::array table<World>{
+    Word{World::loopback, "loopback"},
+    Word{World::lab, "lab"},
+};
+
+template <>
+constexpr std::array table<Auth>{
+    Word{Auth::psk, "psk"},
+    Word{Auth::certificate, "certificate"},
+};
+
+template <>
+constexpr std::array table<Size>{
+    Word{Size::tiny, "tiny"},
+    Word{Size::quick, "quick"},
+    Word{Size::full, "full"},
+};
+
+template <>
+constexpr std::array table<TlsChoice>{
+    Word{TlsChoice::none, "none"},
+    Word{TlsChoice::tls12, "1.2"},
+    Word{TlsChoice::tls13, "1.3"},
+};
+
+template <>
+constexpr std::array table<PollerChoice>{
+    Word{PollerChoice::epoll, "epoll"},
+    Word{PollerChoice::poll, "poll"},
+    Word{PollerChoice::select, "select"},
+};
+
+template <>
+constexpr std::array table<Peer>{
+    Word{Peer::subject, "subject"},
+    Word{Peer::plaintext, "plaintext"},
+    Word{Peer::plaintext_client, "plaintext_client"},
+};
+
+template <>
+constexpr std::array table<Event>{
+    Word{Event::accepted, "accepted"}, Word{Event::connected, "connected"}, Word{Event::data, "data"},
+    Word{Event::ended, "ended"},       Word{Event::sent, "sent"},           Word{Event::writable, "writable"},
+    Word{Event::closed, "closed"},
+};
+
+template <>
+constexpr std::array table<Verb>{
+    Word{Verb::close_graceful, "close_graceful"},
+    Word{Verb::close_abort, "close_abort"},
+    Word{Verb::half_close, "half_close"},
+    Word{Verb::destroy, "destroy"},
+    Word{Verb::pause, "pause"},
+    Word{Verb::resume, "resume"},
+    Word{Verb::renegotiate, "renegotiate"},
+    Word{Verb::update_keys, "update_keys"},
+    Word{Verb::echo, "echo"},
+    Word{Verb::echo_elsewhere, "echo_elsewhere"},
+    Word{Verb::destroy_other, "destroy_other"},
+    Word{Verb::stop_listening, "stop_listening"},
+    Word{Verb::connect, "connect"},
+    Word{Verb::send, "send"},
+    Word{Verb::await, "await"},
+    Word{Verb::align, "align"},
+    Word{Verb::relay_stall, "relay_stall"},
+    Word{Verb::relay_flow, "relay_flow"},
+    Word{Verb::relay_reset, "relay_reset"},
+    Word{Verb::relay_fin, "relay_fin"},
+};
+
+template <>
+constexpr std::array table<Condition>{
+    Word{Condition::connected, "connected"},
+    Word{Condition::established, "established"},
+    Word{Condition::sent, "sent"},
+    Word{Condition::received, "received"},
+    Word{Condition::pending, "pending"},
+    Word{Condition::handshakes, "handshakes"},
+    Word{Condition::key_updates, "key_updates"},
+    Word{Condition::ended, "ended"},
+    Word{Condition::closed, "closed"},
+    Word{Condition::peer_closed, "peer_closed"},
+};
+
+template <>
+constexpr std::array table<Where>{
+    Word{Where::loop, "loop"},
+    Word{Where::beside, "beside"},
+};
 
 template <class Enum>
-constexpr auto all_words = table(Tag<Enum>{});
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < table<Enum>.size(); ++i) {
+    if (static_cast<std::size_t>(table<Enum>[i].value) != i) {
+      return false;
+    }
+  }
+  return !table<Enum>.empty();
+}
 
 template <class Enum>
 std::string_view word_of(Enum value) noexcept {
-  for (const auto& [candidate, name] : all_words<Enum>) {
-    if (candidate == value) {
-      return name;
-    }
-  }
-  return "?";
+  static_assert(in_order<Enum>(), "the table has each value once, in the order of the enumeration");
+  const auto index = static_cast<std::size_t>(value);
+  RIG_CHECK(index < table<Enum>.size());
+  return table<Enum>[index].text;
 }
 
 }  // namespace
 
-std::string_view word(Side side) noexcept { return word_of(side); }
-std::string_view word(World world) noexcept { return word_of(world); }
-std::string_view word(Auth auth) noexcept { return word_of(auth); }
-std::string_view word(Size size) noexcept { return word_of(size); }
-std::string_view word(TlsChoice tls) noexcept { return word_of(tls); }
-std::string_view word(PollerChoice poller) noexcept { return word_of(poller); }
-std::string_view word(Peer peer) noexcept { return word_of(peer); }
-std::string_view word(Event event) noexcept { return word_of(event); }
-std::string_view word(Verb verb) noexcept { return word_of(verb); }
-std::string_view word(Condition condition) noexcept { return word_of(condition); }
-std::string_view word(Where where) noexcept { return word_of(where); }
-
 template <class Enum>
 std::span<const Word<Enum>> words() noexcept {
-  return all_words<Enum>;
+  return table<Enum>;
 }
 
 template <class Enum>
 std::optional<Enum> from_word(std::string_view text) noexcept {
-  for (const auto& [value, name] : all_words<Enum>) {
-    if (name == text) {
-      return value;
+  for (const auto& one : table<Enum>) {
+    if (one.text == text) {
+      return one.value;
     }
   }
   return std::nullopt;
 }
 
-template std::span<const Word<Side>> words() noexcept;
-template std::optional<Side> from_word(std::string_view) noexcept;
-template std::span<const Word<World>> words() noexcept;
-template std::optional<World> from_word(std::string_view) noexcept;
-template std::span<const Word<Auth>> words() noexcept;
-template std::optional<Auth> from_word(std::string_view) noexcept;
-template std::span<const Word<Size>> words() noexcept;
-template std::optional<Size> from_word(std::string_view) noexcept;
-template std::span<const Word<TlsChoice>> words() noexcept;
-template std::optional<TlsChoice> from_word(std::string_view) noexcept;
-template std::span<const Word<PollerChoice>> words() noexcept;
-template std::optional<PollerChoice> from_word(std::string_view) noexcept;
-template std::span<const Word<Peer>> words() noexcept;
-template std::optional<Peer> from_word(std::string_view) noexcept;
-template std::span<const Word<Event>> words() noexcept;
-template std::optional<Event> from_word(std::string_view) noexcept;
-template std::span<const Word<Verb>> words() noexcept;
-template std::optional<Verb> from_word(std::string_view) noexcept;
-template std::span<const Word<Condition>> words() noexcept;
-template std::optional<Condition> from_word(std::string_view) noexcept;
-template std::span<const Word<Where>> words() noexcept;
-template std::optional<Where> from_word(std::string_view) noexcept;
+#define RIG_WORDS(Enum)                                                         \
+  std::string_view word(Enum value) noexcept {                                  \
+    return word_of(value);                                                      \
+  }                                                                             \
+  template std::optional<Enum> from_word<Enum>(std::string_view text) noexcept; \
+  template std::span<const Word<Enum>> words<Enum>() noexcept
+
+RIG_WORDS(Side);
+RIG_WORDS(World);
+RIG_WORDS(Auth);
+RIG_WORDS(Size);
+RIG_WORDS(TlsChoice);
+RIG_WORDS(PollerChoice);
+RIG_WORDS(Peer);
+RIG_WORDS(Event);
+RIG_WORDS(Verb);
+RIG_WORDS(Condition);
+RIG_WORDS(Where);
+
+#undef RIG_WORDS
 
 std::string cell_name(const Cell& cell) {
   std::string name = cell.client + "~" + cell.server + ".";

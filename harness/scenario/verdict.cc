@@ -1,110 +1,200 @@
 #include "harness/scenario/verdict.h"
 
 #include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <utility>
+#include <system_error>
+#include <type_traits>
+
+#include "harness/base/check.h"
 
 namespace rig {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::pair<VerdictKind, std::string_view>, 5> kinds{{{VerdictKind::pass, "pass"},
-                                                                         {VerdictKind::fail, "fail"},
-                                                                         {VerdictKind::hang, "hang"},
-                                                                         {VerdictKind::vacuous, "vacuous"},
-                                                                         {VerdictKind::skip, "skip"}}};
+constexpr std::array kinds{
+    Word{VerdictKind::pass, "pass"},       Word{VerdictKind::fail, "fail"}, Word{VerdictKind::hang, "hang"},
+    Word{VerdictKind::vacuous, "vacuous"}, Word{VerdictKind::skip, "skip"},
+};
 
-// The members of Used by their JSON key, for both directions.
-constexpr std::array<std::pair<const char*, std::string Used::*>, 8> used_members{
-    {{"client_library", &Used::client_library},
-     {"server_library", &Used::server_library},
-     {"tls", &Used::tls},
-     {"cipher", &Used::cipher},
-     {"poller", &Used::poller},
-     {"fast_track", &Used::fast_track},
-     {"nodelay_client", &Used::nodelay_client},
-     {"nodelay_server", &Used::nodelay_server}}};
+// One list of keys for both directions: `visit(key, member)` for each member of a plain struct.
+template <class Some, class Visit>
+void each_used(Some& used, Visit visit) {
+  visit("client_library", used.client_library);
+  visit("server_library", used.server_library);
+  visit("tls", used.tls);
+  visit("cipher", used.cipher);
+  visit("poller", used.poller);
+  visit("fast_track", used.fast_track);
+  visit("nodelay_client", used.nodelay_client);
+  visit("nodelay_server", used.nodelay_server);
+}
 
-Verdict from_json(const Json& json) {
-  Verdict verdict;
-  const auto kind = verdict_kind_from_name(json.at("verdict").get<std::string>());
-  if (!kind.has_value()) {
-    throw std::runtime_error("unknown verdict");
-  }
-  verdict.kind = *kind;
-  verdict.suite = json.at("suite");
-  verdict.cell = json.at("cell");
-  verdict.seed = json.at("seed");
-  verdict.reason = json.at("reason");
-  for (const Json& one : json.at("violations")) {
-    const auto law = law_from_name(one.at("law").get<std::string>());
-    if (!law.has_value()) {
-      throw std::runtime_error("unknown law");
+template <class Some, class Visit>
+void each_claimed(Some& cell, Visit visit) {
+  visit("subject", cell.subject);
+  visit("client", cell.client);
+  visit("server", cell.server);
+  visit("tls", cell.tls);
+  visit("auth", cell.auth);
+  visit("world", cell.world);
+  visit("poller", cell.poller);
+  visit("fast_track", cell.fast_track);
+  visit("nodelay_client", cell.nodelay_client);
+  visit("nodelay_server", cell.nodelay_server);
+  visit("ipv6", cell.ipv6);
+}
+
+template <class Some, class Visit>
+void each_plain(Some& verdict, Visit visit) {
+  visit("suite", verdict.suite);
+  visit("cell", verdict.cell);
+  visit("seed", verdict.seed);
+  visit("reason", verdict.reason);
+  visit("violation_count", verdict.violation_count);
+  visit("counters", verdict.counters);
+  visit("repro", verdict.repro);
+  visit("seconds", verdict.seconds);
+}
+
+// Refusal ends the reading of a line; it never leaves verdict_from_json.
+struct Refusal {
+  std::string sentence;
+};
+
+template <class Value>
+void read_value(const Json& json, Value& value) {
+  if constexpr (std::is_enum_v<Value>) {
+    const auto text = json.get<std::string>();
+    const auto known = from_word<Value>(text);
+    if (!known.has_value()) {
+      throw Refusal{"it has the unknown word '" + text + "'"};
     }
-    verdict.violations.push_back({.law = *law, .where = one.at("where"), .message = one.at("message")});
+    value = *known;
+  } else {
+    value = json.get<Value>();
   }
-  verdict.violation_count = json.at("violation_count");
-  verdict.counters = json.at("counters").get<std::map<std::string, std::uint64_t>>();
-  for (const auto& [key, member] : used_members) {
-    verdict.used.*member = json.at("used").at(key);
+}
+
+// Passes over keys that are missing: see verdict_from_json.
+auto reader(const Json& json) {
+  return [&json](const char* key, auto& value) {
+    if (const auto found = json.find(key); found != json.end()) {
+      read_value(*found, value);
+    }
+  };
+}
+
+Law read_law(const std::string& name) {
+  const auto law = law_from_name(name);
+  if (!law.has_value()) {
+    throw Refusal{"it has the unknown law '" + name + "'"};
   }
-  verdict.repro = json.at("repro");
-  verdict.seconds = json.at("seconds");
-  verdict.trace_hash = json.at("hash");
+  return *law;
+}
+
+VerdictKind read_kind(const std::string& name) {
+  const auto kind = verdict_kind_from_name(name);
+  if (!kind.has_value()) {
+    throw Refusal{"it has the unknown verdict '" + name + "'"};
+  }
+  return *kind;
+}
+
+Verdict read_verdict(const Json& json) {
+  Verdict verdict;
+  verdict.kind = read_kind(json.at("verdict").get<std::string>());
+  each_plain(verdict, reader(json));
+  if (const auto claimed = json.find("claimed"); claimed != json.end()) {
+    each_claimed(verdict.cell_claimed, reader(*claimed));
+  }
+  if (const auto used = json.find("used"); used != json.end()) {
+    each_used(verdict.used, reader(*used));
+  }
+  if (const auto violations = json.find("violations"); violations != json.end()) {
+    for (const Json& one : *violations) {
+      verdict.violations.push_back({read_law(one.at("law").get<std::string>()), one.at("where").get<std::string>(),
+                                    one.at("message").get<std::string>()});
+    }
+  }
+  if (const auto hash = json.find("hash"); hash != json.end()) {
+    const auto text = hash->get<std::string>();
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), verdict.trace_hash, 16);
+    if (wrong != std::errc() || end != text.data() + text.size()) {
+      throw Refusal{"its hash '" + text + "' is no hexadecimal number of 64 bits"};
+    }
+  }
   return verdict;
 }
 
 }  // namespace
 
 std::string_view verdict_kind_name(VerdictKind kind) noexcept {
-  for (const auto& [candidate, name] : kinds) {
-    if (candidate == kind) {
-      return name;
+  for (const auto& one : kinds) {
+    if (one.value == kind) {
+      return one.text;
     }
   }
-  return "?";
+  RIG_CHECK(false);
 }
 
 std::optional<VerdictKind> verdict_kind_from_name(std::string_view name) noexcept {
-  for (const auto& [kind, candidate] : kinds) {
-    if (candidate == name) {
-      return kind;
+  for (const auto& one : kinds) {
+    if (one.text == name) {
+      return one.value;
     }
   }
   return std::nullopt;
 }
 
 std::string verdict_json(const Verdict& verdict) {
-  Json violations = Json::array();
+  Json json = Json::object();
+  json["verdict"] = verdict_kind_name(verdict.kind);
+  each_plain(verdict, [&json](const char* key, const auto& value) {
+    if constexpr (std::is_same_v<decltype(value), const double&>) {
+      json[key] = std::isfinite(value) ? value : 0.0;  // JSON has no others
+    } else {
+      json[key] = value;
+    }
+  });
+  each_claimed(verdict.cell_claimed, [&claimed = json["claimed"]](const char* key, const auto& value) {
+    if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(value)>>) {
+      claimed[key] = word(value);
+    } else {
+      claimed[key] = value;
+    }
+  });
+  each_used(verdict.used, [&used = json["used"]](const char* key, const std::string& value) { used[key] = value; });
+  Json& violations = json["violations"] = Json::array();
   for (const Violation& one : verdict.violations) {
     violations.push_back({{"law", law_name(one.law)}, {"where", one.where}, {"message", one.message}});
   }
-  Json used = Json::object();
-  for (const auto& [key, member] : used_members) {
-    used[key] = verdict.used.*member;
-  }
-  const Json json{{"suite", verdict.suite},
-                  {"cell", verdict.cell},
-                  {"seed", verdict.seed},
-                  {"verdict", verdict_kind_name(verdict.kind)},
-                  {"reason", verdict.reason},
-                  {"violations", violations},
-                  {"violation_count", verdict.violation_count},
-                  {"counters", verdict.counters},
-                  {"used", used},
-                  {"repro", verdict.repro},
-                  {"seconds", verdict.seconds},
-                  {"hash", verdict.trace_hash}};
-  // Bytes that are no UTF-8 (from a library's text) are replaced, not refused.
+  std::array<char, 17> hash{};
+  std::snprintf(hash.data(), hash.size(), "%016llx", static_cast<unsigned long long>(verdict.trace_hash));
+  json["hash"] = hash.data();
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::expected<Verdict, Error> verdict_from_json(std::string_view line) {
+  const auto refuse = [](const std::string& why) {
+    return std::unexpected(Error(Code::invalid_argument, "this is no verdict: " + why));
+  };
+  const Json json = Json::parse(line, nullptr, false);
+  if (json.is_discarded() || !json.is_object()) {
+    return refuse("it is not one JSON object");
+  }
+  if (!json.contains("verdict")) {
+    return refuse("the key 'verdict' is missing");
+  }
   try {
-    return from_json(Json::parse(line));
-  } catch (const std::exception& wrong) {
-    return std::unexpected(Error(Code::invalid_argument, std::string("not a verdict: ") + wrong.what()));
+    return read_verdict(json);
+  } catch (const Refusal& refusal) {
+    return refuse(refusal.sentence);
+  } catch (const Json::exception& wrong) {
+    return refuse(wrong.what());
   }
 }
 

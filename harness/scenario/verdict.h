@@ -52,11 +52,13 @@ struct Verdict {
   std::uint64_t trace_hash = 0;  // 0: none
 };
 
-// verdict_json is one line of JSON. Keys: suite, cell, seed, verdict, reason, violations, violation_count, counters,
-// used, repro, seconds, hash.
+// verdict_json is one line of JSON, without a line end. Keys: suite, cell, claimed, seed, verdict, reason, violations,
+// violation_count, counters, used, repro, seconds, hash (as hexadecimal text: a JSON reader may keep only 53 bits of a
+// number). Bytes that are not UTF-8, as a library's text may have them, become U+FFFD.
 std::string verdict_json(const Verdict& verdict);
 
-// verdict_from_json reads such a line; the claimed cell is not part of it. Errors: invalid_argument with a sentence.
+// verdict_from_json reads such a line. Only `verdict` must be there; other keys that are missing mean the default, and
+// unknown ones are passed over. Errors: invalid_argument with a sentence.
 std::expected<Verdict, Error> verdict_from_json(std::string_view line);
 
 }  // namespace rig
