@@ -145,7 +145,6 @@ void End::perform(Verb verb) {
       status = subject.pause(socket, &error);
       break;
     case Verb::resume:
-      pending_at_pause_ = std::max(pending_at_pause_.load(), ledger_.pending());
       status = subject.resume(socket, &error);
       break;
     case Verb::renegotiate:
@@ -349,6 +348,7 @@ void End::look() {
   probe_.after("info");
   const MutexLock lock(mutex_);
   last_look_ = info;
+  looked_ = true;
 }
 
 rig_socket_info End::last_look() const {

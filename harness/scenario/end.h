@@ -1,6 +1,7 @@
 // End: one side of one connection of a run, as the app of the subject sees it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -88,13 +89,16 @@ class End {
   std::uint64_t writable_events() const { return counts_[static_cast<std::size_t>(Event::writable)].load(); }
   std::uint64_t completed() const { return completed_.load(); }
   std::uint64_t pending_at_close() const { return pending_at_close_.load(); }
-  std::uint64_t pending_at_pause() const { return pending_at_pause_.load(); }
+  // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
+  void note_pending(std::uint64_t ops) { pending_seen_ = std::max(pending_seen_.load(), ops); }
+  std::uint64_t pending_seen() const { return pending_seen_.load(); }
   std::uint64_t control_refused() const { return control_refused_.load(); }
   std::optional<Error> first_failed_op() const;
   std::optional<Error> first_refused_verb() const;
   // look reads the socket's info, while it is there; last_look is the latest one.
   void look();
   rig_socket_info last_look() const;
+  bool looked() const { return looked_.load(); }
   // echo_done follows each echo_elsewhere() when its bytes have been sent.
   void echo_done();
 
@@ -144,11 +148,12 @@ class End {
   std::atomic<bool> closed_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> aborted_itself_{false};
+  std::atomic<bool> looked_{false};
   std::atomic<bool> through_wanted_{false};
   std::atomic<int> echoes_elsewhere_{0};
   std::atomic<std::uint64_t> completed_{0};
   std::atomic<std::uint64_t> pending_at_close_{0};
-  std::atomic<std::uint64_t> pending_at_pause_{0};
+  std::atomic<std::uint64_t> pending_seen_{0};
   std::atomic<std::uint64_t> control_refused_{0};
   std::array<std::atomic<std::uint64_t>, 7> counts_{};
   Bytes backlog_;  // echo that was refused; the loop's thread only

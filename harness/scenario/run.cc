@@ -231,9 +231,12 @@ EndPlan Run::plan(Side side, std::uint32_t index) const {
       plan.reactions.push_back(reaction);
     }
   }
-  const std::string& library = side == Side::client ? scenario_.cell.client : scenario_.cell.server;
-  plan.order_promised = (subject_.capabilities(library.c_str()) & RIG_CAN_ORDER_COMPLETIONS) != 0;
+  plan.order_promised = (capabilities(side) & RIG_CAN_ORDER_COMPLETIONS) != 0;
   return plan;
+}
+
+std::uint32_t Run::capabilities(Side side) const {
+  return subject_.capabilities((side == Side::client ? scenario_.cell.client : scenario_.cell.server).c_str());
 }
 
 void Run::make_ends(std::uint32_t index) {
@@ -346,17 +349,6 @@ bool Run::wait_until(Holds holds) {
     }
   }
   return true;
-}
-
-template <class Visit>
-void Run::each_end(Visit visit) const {
-  for (const Connection& connection : connections_) {
-    for (End* end : {connection.client.get(), connection.server.get()}) {
-      if (end != nullptr) {
-        visit(*end);
-      }
-    }
-  }
 }
 
 bool Run::wait_for_scripts() {

@@ -86,6 +86,7 @@ class Run final : public EndWorld, public ScriptWorld {
   EndPlan plan(Side side, std::uint32_t index) const;
   std::expected<rig_context*, Error> make_context(Side side);
   rig_socket_config socket_config(Side side) const;
+  std::uint32_t capabilities(Side side) const;
   template <class Holds>
   bool wait_until(Holds holds);
   template <class Visit>
@@ -112,5 +113,17 @@ class Run final : public EndWorld, public ScriptWorld {
   std::vector<std::thread> threads_;
   std::unique_ptr<EchoWorker> echo_worker_;
 };
+
+// each_end visits every end that the subject plays.
+template <class Visit>
+void Run::each_end(Visit visit) const {
+  for (const Connection& connection : connections_) {
+    for (End* end : {connection.client.get(), connection.server.get()}) {
+      if (end != nullptr) {
+        visit(*end);
+      }
+    }
+  }
+}
 
 }  // namespace rig

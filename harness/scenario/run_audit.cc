@@ -30,8 +30,9 @@ std::string outcomes_text(const Outcomes& outcomes) {
 }
 
 bool is_one_of(const End::Outcome& outcome, const Outcomes& outcomes) {
-  const auto code = outcome.error.has_value() ? std::optional(outcome.error->code()) : std::nullopt;
-  return outcome.came && std::ranges::find(outcomes, code) != outcomes.end();
+  return outcome.came && std::ranges::any_of(outcomes, [&outcome](const std::optional<Code>& code) {
+           return outcome.error.has_value() ? code.has_value() && *code == outcome.error->code() : !code.has_value();
+         });
 }
 
 void fail(Verdict& verdict, const std::string& reason) {
@@ -50,10 +51,11 @@ void Run::audit(Verdict& verdict) {
     }
   });
   for (const Connection& connection : connections_) {
-    // A receiver that saw the clean end has seen everything that was completed before it.
-    const auto due = [](const End* receiver, const End* sender) -> std::uint64_t {
-      return receiver != nullptr && sender != nullptr && receiver->ended() ? sender->ledger().totals().completed_bytes
-                                                                           : 0;
+    // A receiver that saw the clean end has seen everything that was completed before it, if its protocol can tell.
+    const auto due = [this](const End* receiver, const End* sender) -> std::uint64_t {
+      const bool clean = receiver != nullptr && sender != nullptr && receiver->ended() &&
+                         (capabilities(receiver->plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
+      return clean ? sender->ledger().totals().completed_bytes : 0;
     };
     connection.up->finish(scenario_.all_delivered, due(connection.server.get(), connection.client.get()));
     connection.down->finish(scenario_.all_delivered, due(connection.client.get(), connection.server.get()));
@@ -119,10 +121,10 @@ void Run::audit_outcomes(Verdict& verdict) const {
 void Run::audit_claims(Verdict& verdict) const {
   const Cell& cell = scenario_.cell;
   each_end([&](const End& end) {
-    if (!end.connected()) {
-      return;
-    }
     const rig_socket_info used = end.last_look();
+    if (!end.connected() || !end.looked()) {
+      return;  // never connected, or destroyed before anybody could look
+    }
     const bool client = end.plan().side == Side::client;
     const auto demand = [&](std::string_view what, std::string_view claimed, std::string_view really) {
       if (claimed != really) {
@@ -173,11 +175,15 @@ void Run::count(Verdict& verdict) const {
     counters["destroyed_itself"] += end.aborted_itself() ? 1 : 0;
     counters["writable_events"] += end.writable_events();
     most("pending_at_close", end.pending_at_close());
-    most("pending_at_resume", end.pending_at_pause());
     most("handshakes", used.handshakes);
     most("key_updates_out", used.key_updates_out);
     most("key_updates_in", used.key_updates_in);
     counters["control_refused"] += end.control_refused();
+  });
+  each_end([&](const End& end) {
+    counters["closes_with_pending"] += end.pending_at_close() > 0 ? 1 : 0;
+    counters["renegotiated_ends"] += end.last_look().handshakes >= 2 ? 1 : 0;
+    most("pending_seen", end.pending_seen());
   });
   for (const Connection& connection : connections_) {
     if (connection.relay) {

@@ -105,8 +105,11 @@ bool Script::holds(const Step& step) {
       const std::uint64_t due = peer->echoes() ? end_.outgoing().accepted_bytes() : peer->outgoing().accepted_bytes();
       return end_.incoming().received_bytes() >= due;
     }
-    case Condition::pending:
-      return end_.ledger().pending() >= std::max<std::uint64_t>(1, step.count);
+    case Condition::pending: {
+      const std::uint64_t pending = end_.ledger().pending();
+      end_.note_pending(pending);
+      return pending >= std::max<std::uint64_t>(1, step.count);
+    }
     case Condition::handshakes:
       end_.look();
       return end_.last_look().handshakes >= step.count;

@@ -108,6 +108,10 @@ Status TlsSocket::start(SocketEvents* events) noexcept {
                              config_.connect_timeout_us < config_.handshake_timeout_us;
   loop_->arm(connect_timer_, connect_first ? config_.connect_timeout_us : config_.handshake_timeout_us);
   update_stage();
+  if (role_ == Role::server) {
+    begin_ = true;
+    loop_->schedule(*this);
+  }
   return {};
 }
 

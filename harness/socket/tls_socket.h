@@ -226,6 +226,7 @@ class TlsSocket final : public LoopObject {
   bool fin_sent_ RIG_GUARDED_BY(mutex_) = false;
   bool orderly_ RIG_GUARDED_BY(mutex_) = false;  // both sides are through: end without an error
   bool backlog_ RIG_GUARDED_BY(mutex_) = false;  // resumed: the engine may hold input
+  bool begin_ RIG_GUARDED_BY(mutex_) = false;    // accepted: plain TCP has its handshake without any input
   bool nodelay_ RIG_GUARDED_BY(mutex_) = false;  // really set
 };
 

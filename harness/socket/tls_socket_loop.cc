@@ -34,7 +34,7 @@ void TlsSocket::ready(const Ready& report) {
     } else if (report.failed) {
       // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
       // reported on every wait.
-      if (const Status status = transport_->finish_connect(); !status.has_value()) {
+      if (const Status status = transport_->failure(); !status.has_value()) {
         end_with(status.error());
       } else {
         hung_up_ = true;
@@ -46,6 +46,9 @@ void TlsSocket::ready(const Ready& report) {
 
 void TlsSocket::service() {
   const MutexLock lock(mutex_);
+  if (std::exchange(begin_, false) && phase_ == Phase::handshaking) {
+    handshake_step();
+  }
   if (std::exchange(backlog_, false)) {
     hung_up_ = false;
     deliver_input();
@@ -257,7 +260,7 @@ bool TlsSocket::linger() {
   if (!unsent.has_value() || *unsent == 0) {
     return true;
   }
-  if (const Status status = transport_->finish_connect(); !status.has_value()) {
+  if (const Status status = transport_->failure(); !status.has_value()) {
     end_with(status.error());
     return false;
   }

@@ -41,6 +41,10 @@ class Transport {
   // timeout, reset, ...; would_block while it is still in progress.
   virtual Status finish_connect() noexcept = 0;
 
+  // failure says what has become of a connected stream while nobody sent or received: nothing while it lives, and reset,
+  // timeout, ... once the system has given it up. It takes the system's pending error, so it is an answer to act on.
+  virtual Status failure() noexcept = 0;
+
   // send hands over a prefix of the joined `pieces` and returns its length. With `more` the caller promises further
   // bytes soon, and the system may hold these back to join them (MSG_MORE). EINTR is not an answer. Errors: would_block
   // (nothing taken), reset, no_memory, closed (after close(), as every verb), ...

@@ -114,6 +114,7 @@ class TcpTransport final : public Transport {
 
   NativeHandle handle() const noexcept override { return posix_handle(descriptor_); }
   Status finish_connect() noexcept override;
+  Status failure() noexcept override;
   std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept override;
   std::expected<std::size_t, Error> recv(MutableBytes storage) noexcept override;
   Status shutdown_send() noexcept override;
@@ -217,6 +218,28 @@ Status TcpTransport::shutdown_send() noexcept {
   }
   if (::shutdown(descriptor_, SHUT_WR) < 0) {
     return std::unexpected(system_error("shutdown", errno));
+  }
+  return {};
+}
+
+Status TcpTransport::failure() noexcept {
+  const KeepErrno keep;
+  if (descriptor_ < 0) {
+    return std::unexpected(closed_error());
+  }
+  int pending = 0;
+  socklen_t bytes = sizeof pending;
+  if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &pending, &bytes) < 0) {
+    return std::unexpected(system_error("getsockopt", errno));
+  }
+  if (pending != 0) {
+    return std::unexpected(system_error("connection", pending));
+  }
+  // The error may have been taken before; a stream that is over has no peer any more.
+  Address peer{};
+  peer.bytes = sizeof peer.v6;
+  if (::getpeername(descriptor_, &peer.any, &peer.bytes) < 0) {
+    return std::unexpected(system_error("connection", errno));
   }
   return {};
 }

@@ -1,0 +1,56 @@
+#include "stress/recipe.h"
+
+namespace rig {
+namespace {
+
+using namespace recipe;
+
+Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
+  Scenario scenario = blank("peer_reset", cell, size, seed);
+  // 0: reset; 1: FIN without close_notify; 2: the server half-closes, and the client goes on sending.
+  scenario.settings.connections = 3;
+  scenario.settings.relay = true;
+  tight(scenario);
+  scenario.ops_may_fail = true;
+  scenario.all_delivered = false;
+  const std::uint64_t ops = by_size(size, 64, 64, 200);
+  for (std::uint32_t connection = 0; connection < 2; ++connection) {
+    scenario.threads.push_back(
+        on_loop(Side::client, connection,
+                {connect(), await(Condition::connected), await(Condition::established), act(Verb::relay_stall),
+                 send(ops, 16384, 16384), await(Condition::pending, 1),
+                 act(connection == 0 ? Verb::relay_reset : Verb::relay_fin), await(Condition::closed)}));
+  }
+  scenario.threads.push_back(on_loop(Side::client, 2,
+                                     {connect(), await(Condition::connected), align(2), send(ops, 16384, 16384),
+                                      await(Condition::ended), await(Condition::sent)}));
+  scenario.threads.push_back(
+      on_loop(Side::server, 2,
+              {await(Condition::connected), align(2), act(Verb::half_close), await(Condition::received, ops * 16384)}));
+  // The end of plain TCP is clean whoever makes it: then the flush goes on into the void.
+  const std::vector<std::optional<Code>> cut =
+      is_tls(cell) ? std::vector<std::optional<Code>>{Code::truncated} : std::vector<std::optional<Code>>{std::nullopt};
+  for (const Side side : {Side::client, Side::server}) {
+    scenario.expectations.push_back(expect(side, 0, Event::closed, {Code::reset}));
+    scenario.expectations.push_back(expect(side, 1, Event::closed, cut));
+    scenario.expectations.push_back(expect(side, 2, Event::closed, {std::nullopt}));
+  }
+  // By default an end answers the peer's with a close of its own: here it has more to say.
+  scenario.reactions.push_back(when(Side::client, 2, Event::ended, Verb::resume));
+  scenario.reaches.push_back({.counter = "pending_seen", .at_least = 1});
+  scenario.reaches.push_back({.counter = "ended", .at_least = 1});
+  return scenario;
+}
+
+}  // namespace
+
+const Suite& peer_reset_suite() {
+  static const Suite suite{
+      .name = "peer_reset",
+      .sentence = "the peer resets, ends without close_notify, or half-closes, while ops are outstanding",
+      .unfit = needs_pause,
+      .make = make};
+  return suite;
+}
+
+}  // namespace rig

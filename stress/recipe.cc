@@ -1,0 +1,117 @@
+#include "stress/recipe.h"
+
+#include <utility>
+
+namespace rig::recipe {
+
+Scenario blank(std::string_view suite, const Cell& cell, Size size, std::uint64_t seed) {
+  Scenario scenario;
+  scenario.suite = suite;
+  scenario.cell = cell;
+  scenario.size = size;
+  scenario.seed = seed;
+  return scenario;
+}
+
+std::uint64_t by_size(Size size, std::uint64_t tiny, std::uint64_t quick, std::uint64_t full) {
+  return size == Size::tiny ? tiny : size == Size::quick ? quick : full;
+}
+
+std::uint64_t size_max(Size size) {
+  return size == Size::tiny ? 4096 : 65537;
+}
+
+Step connect() {
+  return act(Verb::connect);
+}
+
+Step await(Condition condition, std::uint64_t count) {
+  Step step = act(Verb::await);
+  step.condition = condition;
+  step.count = count;
+  return step;
+}
+
+Step send(std::uint64_t ops, std::uint64_t size_min, std::uint64_t size_max) {
+  Step step = act(Verb::send);
+  step.count = ops;
+  step.size_min = size_min;
+  step.size_max = size_max;
+  return step;
+}
+
+Step send_more(std::uint64_t ops, std::uint64_t size) {
+  Step step = send(ops, size, size);
+  step.more = true;
+  return step;
+}
+
+Step align(std::uint64_t label) {
+  Step step = act(Verb::align);
+  step.count = label;
+  return step;
+}
+
+Step act(Verb verb) {
+  Step step;
+  step.verb = verb;
+  return step;
+}
+
+Thread on_loop(Side side, std::optional<std::uint32_t> connection, std::vector<Step> steps) {
+  return {.side = side, .connection = connection, .where = Where::loop, .copies = 1, .steps = std::move(steps)};
+}
+
+Thread beside(Side side, std::optional<std::uint32_t> connection, std::vector<Step> steps, std::uint32_t copies) {
+  return {.side = side, .connection = connection, .where = Where::beside, .copies = copies, .steps = std::move(steps)};
+}
+
+Reaction when(Side side, std::optional<std::uint32_t> connection, Event event, Verb verb, std::uint32_t nth) {
+  return {.side = side, .connection = connection, .event = event, .nth = nth, .verb = verb};
+}
+
+Expectation expect(Side side, std::optional<std::uint32_t> connection, Event event,
+                   std::vector<std::optional<Code>> outcomes) {
+  return {.side = side, .connection = connection, .event = event, .outcomes = std::move(outcomes)};
+}
+
+void demand_async(Scenario& scenario) {
+  if (!scenario.cell.fast_track) {
+    scenario.reaches.push_back({.counter = "all_ops_async", .at_least = 1});
+  }
+}
+
+// Below a loopback segment (64 KiB) the kernel's silly-window rules make each turn of the window cost 200 ms.
+void tight(Scenario& scenario) {
+  const bool tiny = scenario.size == Size::tiny;
+  scenario.settings.kernel_send_bytes = tiny ? 4096 : 64 * 1024;
+  scenario.settings.kernel_recv_bytes = tiny ? 4096 : 128 * 1024;
+}
+
+bool is_tls(const Cell& cell) {
+  return cell.tls != TlsChoice::none;
+}
+
+bool both(const Abilities& abilities, std::uint32_t bits) {
+  return (abilities.client & bits) == bits && (abilities.server & bits) == bits;
+}
+
+std::optional<std::string> fits(const Cell&, const Abilities&) {
+  return std::nullopt;
+}
+
+std::optional<std::string> needs_tls(const Cell& cell, const Abilities&) {
+  return is_tls(cell) ? std::nullopt : std::optional<std::string>("plain TCP has no handshake");
+}
+
+std::optional<std::string> needs_threads(const Cell&, const Abilities& abilities) {
+  return both(abilities, RIG_CAN_SEND_FROM_ANY_THREAD)
+             ? std::nullopt
+             : std::optional<std::string>("sends belong to the loop's thread");
+}
+
+std::optional<std::string> needs_pause(const Cell&, const Abilities& abilities) {
+  return both(abilities, RIG_CAN_PAUSE) ? std::nullopt : std::optional<std::string>("reading cannot be paused");
+}
+
+}  // namespace rig::recipe
