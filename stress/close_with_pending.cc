@@ -17,9 +17,13 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   const std::uint64_t ops = by_size(size, 16, 64, 200);
   for (std::uint32_t connection = 0; connection < 4; ++connection) {
     const Verb close = connection < 2 ? Verb::close_graceful : Verb::close_abort;
-    const std::vector<Step> closing{
-        await(Condition::established), send(ops, 16384, 16384), await(Condition::pending, 1), act(close),
-        align(connection),           await(Condition::closed)};
+    const std::vector<Step> closing{await(Condition::connected),
+                                    await(Condition::established),
+                                    send(ops, 16384, 16384),
+                                    await(Condition::pending, 1),
+                                    act(close),
+                                    align(connection),
+                                    await(Condition::closed)};
     if (connection % 2 == 0) {
       std::vector<Step> steps{connect()};
       steps.insert(steps.end(), closing.begin(), closing.end());

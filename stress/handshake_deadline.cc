@@ -11,9 +11,9 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.settings.handshake_timeout_us = 30'000;
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
-  scenario.threads.push_back(
-      on_loop(Side::client, {},
-              {act(Verb::relay_stall), connect(), send(by_size(size, 2, 5, 20), 512, 512), await(Condition::closed)}));
+  scenario.threads.push_back(on_loop(Side::client, {},
+                                     {act(Verb::relay_stall), connect(), send(by_size(size, 2, 5, 20), 512, 512),
+                                      await(Condition::closed), await(Condition::peer_closed)}));
   for (const Side side : {Side::client, Side::server}) {
     for (const Event event : {Event::connected, Event::closed}) {
       scenario.expectations.push_back(expect(side, {}, event, {Code::timeout}));

@@ -103,7 +103,7 @@ enum class Verb : std::uint8_t {
   relay_stall,  // the relay stops moving bytes, both ways
   relay_flow,   // the relay moves bytes again
   relay_reset,  // the relay resets both its sockets
-  relay_fin,    // the relay ends the stream towards both sides (FIN) without passing on anything more
+  relay_fin,    // the relay ends the stream towards both sides (FIN) and reads nothing more
 };
 
 // Condition is what an await step waits for, on the connection of its thread.

@@ -111,7 +111,7 @@ struct Relay::Sockets {
   Way down;
   bool ipv6 = false;
   std::uint16_t upstream_port = 0;
-  bool discard = false;
+  bool ended = false;  // by order: both sides were told, and nothing is read any more
 
   ~Sockets() {
     for (const int descriptor : {listening, wake, client, server}) {
@@ -142,9 +142,7 @@ struct Relay::Sockets {
       if (count == 0) {
         way.ended = true;
       } else if (count > 0) {
-        if (!discard) {
-          way.held.insert(way.held.end(), chunk.begin(), chunk.begin() + count);
-        }
+        way.held.insert(way.held.end(), chunk.begin(), chunk.begin() + count);
       } else if (errno != EAGAIN && errno != EINTR) {
         return false;
       }
@@ -203,12 +201,8 @@ bool Relay::carry_out(RelayOrder order) {
     close_with_reset(sockets.server);
     return false;
   }
-  if (order == RelayOrder::fin && !sockets.discard && sockets.client != no_descriptor) {
-    sockets.discard = true;
-    for (Way* way : {&sockets.up, &sockets.down}) {
-      way->held.clear();
-      way->passed = true;
-    }
+  if (order == RelayOrder::fin && !sockets.ended && sockets.client != no_descriptor) {
+    sockets.ended = true;
     ::shutdown(sockets.client, SHUT_WR);
     ::shutdown(sockets.server, SHUT_WR);
   }
@@ -222,7 +216,7 @@ void Relay::main() {
     if (!carry_out(order)) {
       break;
     }
-    const bool idle = order == RelayOrder::stall || sockets.client == no_descriptor;
+    const bool idle = order == RelayOrder::stall || sockets.ended || sockets.client == no_descriptor;
     const auto events = [](const Way& from, const Way& to) {
       const bool wants_more = !from.ended && from.held.size() < relay_bytes_max;
       return static_cast<short>((wants_more ? POLLIN : 0) | (to.held.empty() ? 0 : POLLOUT));

@@ -25,7 +25,7 @@ class Relay {
   std::uint16_t port() const { return port_; }
 
   // order changes what is done from here on. `reset` resets both sockets; `fin` ends the stream towards both sides
-  // without passing on anything more, and throws away what still comes.
+  // without passing on, or even reading, anything more.
   void order(RelayOrder order);
 
   // moved_bytes is how much was passed on so far, both ways.

@@ -248,7 +248,8 @@ SocketInfo TlsSocket::info() const {
 // Sends as far as the transport takes it. The mutex is open while the transport works; `draining_` keeps every other
 // drainer, and the end of the socket, out. With `until_completed` it stops as soon as an op is through.
 void TlsSocket::drain(bool until_completed) {
-  if (draining_ || failure_.has_value() || phase_ == Phase::connecting || phase_ == Phase::closed) {
+  if (draining_ || failure_.has_value() || send_failure_.has_value() || phase_ == Phase::connecting ||
+      phase_ == Phase::closed) {
     return;
   }
   draining_ = true;
@@ -271,7 +272,8 @@ void TlsSocket::drain(bool until_completed) {
       if (sent.error().code() == Code::would_block) {
         blocked_ = true;
       } else {
-        end_with(sent.error());
+        send_failure_ = sent.error();
+        loop_->schedule(*this);
       }
       break;
     }
@@ -350,7 +352,7 @@ void TlsSocket::end_our_direction() {
 
 // sendable: a drainer would find something to do.
 bool TlsSocket::sendable() const {
-  if (phase_ == Phase::connecting || phase_ == Phase::closed) {
+  if (phase_ == Phase::connecting || phase_ == Phase::closed || send_failure_.has_value()) {
     return false;
   }
   if (queue_.wire_bytes() > 0) {

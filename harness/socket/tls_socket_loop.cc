@@ -34,10 +34,11 @@ void TlsSocket::ready(const Ready& report) {
     } else if (report.failed) {
       // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
       // reported on every wait.
-      if (const Status status = transport_->failure(); !status.has_value()) {
-        end_with(status.error());
-      } else {
+      const Status status = transport_->failure();
+      if (status.has_value() || (fin_sent_ && status.error().code() == Code::closed)) {
         hung_up_ = true;
+      } else {
+        end_with(status.error());
       }
     }
   }
@@ -123,9 +124,12 @@ bool TlsSocket::receive_once(std::size_t& budget) {
     }
     return false;
   }
-  // Behind the peer's end, or when both directions are over, nobody asks for bytes; they are taken off the wire all the
-  // same, since closing over unread ones makes the kernel send a reset that overtakes our own last bytes (curl#7095).
-  const bool discard = peer_ended_ || (notified_ && closing_ == Closing::graceful);
+  // Behind the peer's end nobody asks for bytes; they are taken off the wire all the same, since closing over unread
+  // ones makes the kernel send a reset that overtakes our own last bytes (curl#7095).
+  const bool discard = peer_ended_;
+  if (*received == 0 && send_failure_.has_value()) {
+    return false;  // the failed send has taken the reset's error: what looks like an end is none
+  }
   if (*received == 0) {
     input_ended_ = true;
     engine_->end_of_input();
@@ -158,6 +162,10 @@ void TlsSocket::deliver_input() {
     const MutableBytes plain = loop_->plain_buffer();
     const auto step = engine_->read(plain, out);
     queue_.commit_wire(out.size());
+    if (!step.has_value() && notified_ && closing_ == Closing::graceful) {
+      peer_ended_ = true;  // both directions are over for us: how the peer ends its own is nobody's question any more
+      return;
+    }
     if (!step.has_value()) {
       failed_above_ = true;
       end_with(step.error());
@@ -190,6 +198,7 @@ void TlsSocket::settle() {
   if (may_send && sendable()) {
     drain(false);
   }
+  judge_send_failure();
   deliver_completions();
   if (queue_.take_writable_again() && closing_ == Closing::no && !failure_.has_value()) {
     mutex_.unlock();
@@ -203,6 +212,16 @@ void TlsSocket::settle() {
   }
   update_interest();
   update_stage();
+}
+
+// A send that failed tells that the peer is gone, not what it said before it went: that is read first, and may be a
+// clean end.
+void TlsSocket::judge_send_failure() {
+  if (!send_failure_.has_value() || failure_.has_value() || draining_) {
+    return;
+  }
+  receive();
+  end_with(*send_failure_);
 }
 
 void TlsSocket::deliver_completions() {
@@ -245,7 +264,8 @@ void TlsSocket::progress_close() {
   }
   if (!std::exchange(fin_sent_, true)) {
     if (const Status status = transport_->shutdown_send(); !status.has_value()) {
-      end_with(status.error());
+      send_failure_ = status.error();
+      judge_send_failure();
       return;
     }
   }
@@ -256,12 +276,22 @@ void TlsSocket::progress_close() {
 
 // Whether the peer's system has everything; if not, looks again later.
 bool TlsSocket::linger() {
-  const auto unsent = transport_->unsent_bytes();
-  if (!unsent.has_value() || *unsent == 0) {
+  const auto all_taken = [this] {
+    const auto unsent = transport_->unsent_bytes();
+    return !unsent.has_value() || *unsent == 0;
+  };
+  if (all_taken()) {
     return true;
   }
   if (const Status status = transport_->failure(); !status.has_value()) {
-    end_with(status.error());
+    // Over, without an error: the last byte was taken in between, or else the peer went without it.
+    if (status.error().code() == Code::closed && all_taken()) {
+      return true;
+    }
+    send_failure_ = status.error().code() == Code::closed
+                        ? Error(Code::reset, "the peer was gone before it had everything")
+                        : status.error();
+    judge_send_failure();
     return false;
   }
   if (!linger_timer_.armed()) {

@@ -41,8 +41,9 @@ class Transport {
   // timeout, reset, ...; would_block while it is still in progress.
   virtual Status finish_connect() noexcept = 0;
 
-  // failure says what has become of a connected stream while nobody sent or received: nothing while it lives, and reset,
-  // timeout, ... once the system has given it up. It takes the system's pending error, so it is an answer to act on.
+  // failure says what has become of a connected stream while nobody sent or received: nothing while it lives; reset,
+  // timeout, ... once the system has given it up; closed if it is over and the system says no more than that (both
+  // sides have ended, or the error was taken before). It takes the pending error, so it is an answer to act on.
   virtual Status failure() noexcept = 0;
 
   // send hands over a prefix of the joined `pieces` and returns its length. With `more` the caller promises further

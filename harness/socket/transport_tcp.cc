@@ -235,11 +235,11 @@ Status TcpTransport::failure() noexcept {
   if (pending != 0) {
     return std::unexpected(system_error("connection", pending));
   }
-  // The error may have been taken before; a stream that is over has no peer any more.
+  // A stream that is over has no peer any more.
   Address peer{};
   peer.bytes = sizeof peer.v6;
   if (::getpeername(descriptor_, &peer.any, &peer.bytes) < 0) {
-    return std::unexpected(system_error("connection", errno));
+    return std::unexpected(Error(Code::closed, "connection: it is over", errno));
   }
   return {};
 }
