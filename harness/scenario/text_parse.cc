@@ -318,7 +318,7 @@ Read<void> Parser::read_expect(TextLine& line) {
 
 Read<void> Parser::read_allow(TextLine& line) {
   const TextWord word = line.peek();
-  RIG_TRY(index, line.known("what is allowed", allow_words, word));
+  RIG_TRY(index, line.known("something to allow", allow_words, word));
   RIG_TRY_STATUS(once(line, word.column, "'allow " + std::string(allow_words[index]) + "'"));
   line.skip();
   if (index == 0) {
@@ -352,7 +352,7 @@ Read<void> Parser::read_thread(TextLine& line) {
     }
     thread.connection = connection;
   }
-  RIG_TRY(where, line.enumerator<Where>("where the thread runs"));
+  RIG_TRY(where, line.enumerator<Where>("the place of the thread"));
   thread.where = where;
   if (!line.at_end()) {
     const auto [key, value] = cut(line.peek(), "=");

@@ -81,6 +81,9 @@ void read_value(const Json& json, Value& value) {
 
 // Passes over keys that are missing: see verdict_from_json.
 auto reader(const Json& json) {
+  if (!json.is_object()) {
+    throw Refusal{"it has " + std::string(json.type_name()) + " where an object belongs"};
+  }
   return [&json](const char* key, auto& value) {
     if (const auto found = json.find(key); found != json.end()) {
       read_value(*found, value);
