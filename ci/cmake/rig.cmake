@@ -9,6 +9,8 @@
 #   suppression(NAME)                                        suppressions/NAME.supp
 #   rig_test_environment(TESTS...)                           what a sanitizer's run needs; rig_test() does it by itself
 
+include_guard(GLOBAL)
+
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -103,6 +105,26 @@ function(rig_test_environment)
   if(RIG_TEST_ENVIRONMENT)
     set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT_MODIFICATION "${RIG_TEST_ENVIRONMENT}")
   endif()
+endfunction()
+
+# rig_stress_tests registers the quick matrix with ctest, one test per case of PROGRAM. gtest_discover_tests would keep
+# only the first of several labels, so that tlsrig writes the lines itself.
+function(rig_stress_tests program)
+  set(cases "${CMAKE_CURRENT_BINARY_DIR}/stress_cases.cmake")
+  add_custom_command(OUTPUT "${cases}"
+    COMMAND tlsrig list cases --matrix quick --ctest "$<TARGET_FILE:${program}>" --output "${cases}"
+    DEPENDS tlsrig VERBATIM)
+  add_custom_target(stress_cases ALL DEPENDS "${cases}")
+  set(include "${CMAKE_CURRENT_BINARY_DIR}/stress_tests.cmake")
+  file(CONFIGURE OUTPUT "${include}" @ONLY CONTENT [[
+set(RIG_TEST_ENVIRONMENT "@RIG_TEST_ENVIRONMENT@")
+if(EXISTS "@cases@")
+  include("@cases@")
+else()
+  add_test(stress.not_built not_built)
+endif()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${include}")
 endfunction()
 
 # suppression adds suppressions/NAME.supp to the file of the tool that its header names.
