@@ -151,7 +151,7 @@ function(tls_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
   rig_library(backend_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_engine)
   target_link_libraries(backend_${name} PRIVATE ${arg_LINK})
-  set_property(GLOBAL APPEND PROPERTY RIG_BACKENDS ${name})
+  set_property(GLOBAL APPEND PROPERTY RIG_BACKEND_NAMES ${name})
 endfunction()
 
 # rig_generate_list writes a source from a template: a declaration and an entry for each name of a global property.
