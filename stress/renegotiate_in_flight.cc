@@ -28,7 +28,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.settings.connections = 2;
   scenario.settings.renegotiation = true;
   for (std::uint32_t connection = 0; connection < 2; ++connection) {
-    const std::vector<Step> load{await(Condition::established), send(ops, 512, 16384)};
+    const std::vector<Step> load{await(Condition::connected), await(Condition::established), send(ops, 512, 16384)};
     std::vector<Step> starter = load;
     starter.insert(starter.end(), {act(Verb::renegotiate), send(ops, 512, 16384), await(Condition::sent),
                                    await(Condition::handshakes, 2)});

@@ -25,10 +25,10 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   const std::uint64_t bytes = ops * 512;
   scenario.settings.connections = 2;
   scenario.settings.renegotiation = true;
-  scenario.threads.push_back(
-      on_loop(Side::client, 0,
-              {connect(), await(Condition::established), send(ops, 512, 512), await(Condition::sent), align(0),
-               act(Verb::renegotiate), await(Condition::handshakes, 2), send(ops, 512, 512), await(Condition::sent)}));
+  scenario.threads.push_back(on_loop(Side::client, 0,
+                                     {connect(), await(Condition::connected), await(Condition::established),
+                                      send(ops, 512, 512), await(Condition::sent), align(0), act(Verb::renegotiate),
+                                      await(Condition::handshakes, 2), send(ops, 512, 512), await(Condition::sent)}));
   scenario.threads.push_back(
       on_loop(Side::server, 0, {await(Condition::received, bytes), align(0), await(Condition::handshakes, 2)}));
   scenario.threads.push_back(

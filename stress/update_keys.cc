@@ -18,9 +18,10 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("update_keys", cell, size, seed);
   const std::uint64_t ops = by_size(size, 8, 60, 1'000);
-  const std::vector<Step> load{await(Condition::established), send(ops, 0, size_max(size)),    act(Verb::update_keys),
-                               send(ops, 0, size_max(size)),  act(Verb::update_keys),          send(ops, 0, 512),
-                               await(Condition::sent),        await(Condition::key_updates, 2)};
+  const std::vector<Step> load{
+      await(Condition::connected), await(Condition::established), send(ops, 0, size_max(size)),
+      act(Verb::update_keys),      send(ops, 0, size_max(size)),  act(Verb::update_keys),
+      send(ops, 0, 512),           await(Condition::sent),        await(Condition::key_updates, 2)};
   std::vector<Step> client{connect()};
   client.insert(client.end(), load.begin(), load.end());
   scenario.threads.push_back(on_loop(Side::client, {}, client));

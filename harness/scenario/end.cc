@@ -166,12 +166,6 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
   if (status == RIG_OK || status == RIG_CLOSED) {
     return;
   }
-  if (verb == word(Verb::renegotiate) || verb == word(Verb::update_keys)) {
-    ++control_refused_;
-    if (status == RIG_INVALID_STATE) {
-      return;  // one is under way already
-    }
-  }
   const MutexLock lock(mutex_);
   if (!first_refused_verb_.has_value()) {
     const Error refused = from_abi(error);

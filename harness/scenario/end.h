@@ -92,7 +92,6 @@ class End {
   // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
   void note_pending(std::uint64_t ops) { pending_seen_ = std::max(pending_seen_.load(), ops); }
   std::uint64_t pending_seen() const { return pending_seen_.load(); }
-  std::uint64_t control_refused() const { return control_refused_.load(); }
   std::optional<Error> first_failed_op() const;
   std::optional<Error> first_refused_verb() const;
   // look reads the socket's info, while it is there; last_look is the latest one.
@@ -154,7 +153,6 @@ class End {
   std::atomic<std::uint64_t> completed_{0};
   std::atomic<std::uint64_t> pending_at_close_{0};
   std::atomic<std::uint64_t> pending_seen_{0};
-  std::atomic<std::uint64_t> control_refused_{0};
   std::array<std::atomic<std::uint64_t>, 7> counts_{};
   Bytes backlog_;  // echo that was refused; the loop's thread only
 

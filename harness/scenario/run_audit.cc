@@ -178,7 +178,6 @@ void Run::count(Verdict& verdict) const {
     most("handshakes", used.handshakes);
     most("key_updates_out", used.key_updates_out);
     most("key_updates_in", used.key_updates_in);
-    counters["control_refused"] += end.control_refused();
   });
   each_end([&](const End& end) {
     counters["closes_with_pending"] += end.pending_at_close() > 0 ? 1 : 0;
