@@ -169,7 +169,8 @@ std::string cell_name(const Cell& cell) {
   name += cell.tls == TlsChoice::tls12 ? "tls12" : cell.tls == TlsChoice::tls13 ? "tls13" : "plain";
   name += "." + std::string(word(cell.poller)) + (cell.fast_track ? ".fast_on" : ".fast_off");
   if (cell.subject != "house") {
-    name += "." + cell.subject;
+    const std::string file = cell.subject.substr(cell.subject.rfind('/') + 1);
+    name += "." + (file.ends_with(".so") ? file.substr(0, file.size() - 3) : file);
   }
   if (cell.world != World::loopback) {
     name += "." + std::string(word(cell.world));

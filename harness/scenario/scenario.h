@@ -194,7 +194,7 @@ struct Scenario {
 };
 
 // cell_name is "openssl~gnutls.tls12.epoll.fast_off"; the suite's name and a dot in front make the case name. A subject
-// other than "house" and a world other than loopback are appended.
+// other than "house" (of a shared object the file's name) and a world other than loopback are appended.
 std::string cell_name(const Cell& cell);
 
 // Words of the enumerations, as they stand in texts; from_word answers nothing for an unknown word.

@@ -57,6 +57,9 @@ TEST(CellNameTest, AnotherSubjectAndAnotherWorldAreAppended) {
   EXPECT_EQ(cell_name(cell), "null~null.plain.epoll.fast_on.plain.lab");
   cell.subject = "house";
   EXPECT_EQ(cell_name(cell), "null~null.plain.epoll.fast_on.lab");
+  cell.world = World::loopback;
+  cell.subject = "/home/me/mine.so";
+  EXPECT_EQ(cell_name(cell), "null~null.plain.epoll.fast_on.mine");
 }
 
 }  // namespace
