@@ -44,7 +44,8 @@ void LoopHost::stop() {
 
 void LoopHost::main() {
   while (!stopping_.load()) {
-    const bool moved = run_posted() | advance_works();
+    const bool ran = run_posted();
+    const bool moved = advance_works() || ran;
     const std::uint64_t limit = moved ? 0 : works_.empty() ? turn_limit_us : turn_limit_with_work_us;
     rig_error error{};
     const rig_status status = subject_.loop_turn(loop_, limit, &error);
