@@ -1,0 +1,11 @@
+// The page's template, compiled in: a binary of the rig looks for no file at run time.
+#pragma once
+
+#include <string_view>
+
+namespace rig {
+
+// index_template is the text of templates/index.html, in the mustache language.
+std::string_view index_template() noexcept;
+
+}  // namespace rig
