@@ -1,0 +1,65 @@
+// Input: the ciphertext that was fed and that the library has not pulled yet. Private to this folder.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "harness/base/bytes.h"
+
+namespace rig::gnutls {
+
+// Intake says which records the library may pull at the moment.
+enum class Intake : std::uint8_t {
+  none,     // none: the verb under way only produces
+  all,      // whatever comes
+  data,     // application data only (TLS 1.2)
+  no_data,  // anything but application data (TLS 1.2)
+};
+
+// Input is a queue of bytes that knows where the records of an established TLS 1.2 connection begin: the type of a
+// record is readable in its header. Thread: not thread-safe.
+class Input {
+ public:
+  // Pull is what became of a pull: `bytes` were copied; or none, because the stream has ended (`end`) or none are to be
+  // had now.
+  struct Pull {
+    std::size_t bytes = 0;
+    bool end = false;
+  };
+
+  // feed appends. Errors: std::bad_alloc; nothing was appended then.
+  void feed(ByteView cipher);
+  void end() noexcept { ended_ = true; }
+  bool ended() const noexcept { return ended_; }
+
+  // pull moves bytes to `room` (not empty), as far as `intake` allows.
+  Pull pull(MutableBytes room, Intake intake) noexcept;
+
+  // follow_records is called at the boundary of two records; from here on record boundaries are known, and Intake is
+  // heeded.
+  void follow_records() noexcept { following_ = true; }
+
+  // data_next is true if the record that the library is in, or else the next one, is application data.
+  bool data_next() const noexcept;
+
+  std::size_t unread() const noexcept { return bytes_.size() - used_; }
+  // first_bytes are the first ones that were ever fed.
+  ByteView first_bytes() const noexcept { return ByteView(first_bytes_).first(first_bytes_size_); }
+
+ private:
+  std::optional<std::uint8_t> next_type() const noexcept;
+  void follow(ByteView pulled) noexcept;
+
+  Bytes bytes_;
+  std::size_t used_ = 0;  // bytes of bytes_ that were pulled
+  bool ended_ = false;
+  bool following_ = false;
+  std::array<std::uint8_t, 5> header_{};  // of the record that the library is in
+  std::size_t header_size_ = 0;           // how much of it was pulled; 0 between two records
+  std::size_t body_left_ = 0;
+  std::array<std::uint8_t, 32> first_bytes_{};
+  std::size_t first_bytes_size_ = 0;
+};
+
+}  // namespace rig::gnutls

@@ -1,0 +1,125 @@
+// TLS 1.2 renegotiation: see the theory of operation in engine.h.
+#include <array>
+
+#include "backends/gnutls/engine.h"
+#include "harness/base/check.h"
+
+namespace rig::gnutls {
+namespace {
+
+std::unexpected<Error> refused(Code code, const char* why) {
+  return std::unexpected(Error(code, why));
+}
+
+}  // namespace
+
+std::expected<Need, Error> GnutlsEngine::renegotiate(CipherOut& out) {
+  RIG_TRY_STATUS(established());
+  if (facts_.version != TlsVersion::tls12) {
+    return refused(Code::unsupported, "TLS 1.3 has no renegotiation");  // the library would update keys instead
+  }
+  if (!context_->config().allow_renegotiation) {
+    return refused(Code::unsupported, "renegotiation is not allowed in this context");
+  }
+  if (gnutls_safe_renegotiation_status(session_.get()) == 0) {
+    return refused(Code::unsupported, "the peer has no secure renegotiation (RFC 5746)");
+  }
+  const Verb verb(*this, out);
+  if (cut_ == Cut::hello_request || finished_ == Cut::hello_request) {
+    return finish_cut();
+  }
+  if (start_cut_) {
+    return start_rehandshake();
+  }
+  if (pending_.plain > 0) {
+    return refused(Code::invalid_state, "a write is only partly accepted; finish it first");
+  }
+  if (close_started_ || clean_end_) {
+    return refused(Code::invalid_state, "the connection is being closed");
+  }
+  if (rehandshaking_ || asked_) {
+    return refused(Code::invalid_state, "a renegotiation is under way");
+  }
+  RIG_TRY(settled, settle());
+  if (!settled) {
+    return Need::room;
+  }
+  if (client()) {
+    rehandshaking_ = true;
+    return start_rehandshake();
+  }
+  asked_ = true;
+  const int code = gnutls_rehandshake(enter(Intake::none));
+  if (waits(code)) {
+    cut_ = Cut::hello_request;
+    return Need::room;
+  }
+  return code < 0 ? fail(code) : std::expected<Need, Error>(Need::nothing);
+}
+
+// start_rehandshake pushes out a client's hello and reads nothing: that is read()'s work.
+std::expected<Need, Error> GnutlsEngine::start_rehandshake() {
+  start_cut_ = false;
+  if (!rehandshaking_ || data_held_) {
+    return Need::nothing;  // it is over already, or begins once the data that the library holds has been read
+  }
+  const int code = gnutls_handshake(enter(Intake::none));
+  if (!waits(code)) {
+    return fail(code);
+  }
+  start_cut_ = wants_room();
+  return start_cut_ ? Need::room : Need::nothing;
+}
+
+std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake() {
+  RIG_TRY(settled, settle());
+  if (!settled) {
+    return Outcome::room;
+  }
+  // Each turn consumes a record of the input, so there is a last one.
+  while (rehandshaking_) {
+    const int code = gnutls_handshake(enter(Intake::no_data));
+    if (hook_failure_.has_value()) {
+      return fail(code);
+    }
+    if (code == 0) {
+      rehandshaking_ = false;
+      asked_ = false;
+      note_handshake();
+    } else if (waits(code)) {
+      if (wants_room() || starved_) {
+        return wants_room() ? Outcome::room : Outcome::starved;
+      }
+    } else if (code == GNUTLS_E_WARNING_ALERT_RECEIVED) {
+      on_warning();
+    } else if (code == GNUTLS_E_SESSION_EOF) {
+      clean_end_ = true;
+      return Outcome::over;
+    } else {
+      return fail(code);
+    }
+  }
+  return Outcome::over;
+}
+
+void GnutlsEngine::on_rehandshake_request() noexcept {
+  const bool willing = context_->config().allow_renegotiation && !close_started_;
+  rehandshaking_ = willing;
+  owed_alert_ = owed_alert_ || (!willing && !close_started_);
+  if (!willing && !client()) {
+    // The library keeps the ClientHello for the handshake that does not come. Asked for data, it throws it away.
+    std::array<std::uint8_t, 1> unused{};
+    const ssize_t thrown = gnutls_record_recv(enter(Intake::none), unused.data(), unused.size());
+    RIG_CHECK(thrown == GNUTLS_E_UNEXPECTED_PACKET);
+  }
+}
+
+void GnutlsEngine::on_warning() noexcept {
+  if (gnutls_alert_get(session_.get()) == GNUTLS_A_NO_RENEGOTIATION) {
+    // The library forgets its part of it, too; the connection goes on as it was.
+    rehandshaking_ = false;
+    asked_ = false;
+  }
+}
+
+}  // namespace rig::gnutls
