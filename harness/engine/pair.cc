@@ -311,6 +311,17 @@ std::string EnginePair::stall_detail() const {
   return text;
 }
 
+std::string EnginePair::failure_detail() const {
+  std::string text;
+  for (const Side side : {Side::client, Side::server}) {
+    if (const auto& error = failure(side); error.has_value()) {
+      text += (text.empty() ? "" : "; ") + std::string(side_name(side)) + ": " + std::string(code_name(error->code())) +
+              ": " + std::string(error->detail());
+    }
+  }
+  return text;
+}
+
 PairOutcome EnginePair::run(const std::function<bool()>& goal) {
   bool idle[2] = {false, false};
   Side next = Side::client;
@@ -332,13 +343,8 @@ PairOutcome EnginePair::run(const std::function<bool()>& goal) {
     if (!idle[0] || !idle[1]) {
       continue;
     }
-    for (const Side failed : {Side::client, Side::server}) {
-      if (failure(failed).has_value()) {
-        const Error& error = *failure(failed);
-        return {.kind = PairOutcome::Kind::failed,
-                .detail = std::string(side_name(failed)) + ": " + std::string(code_name(error.code())) + ": " +
-                          std::string(error.detail())};
-      }
+    if (failure(Side::client).has_value() || failure(Side::server).has_value()) {
+      return {.kind = PairOutcome::Kind::failed, .detail = failure_detail()};
     }
     return {.kind = PairOutcome::Kind::stalled, .detail = stall_detail()};
   }

@@ -187,6 +187,7 @@ class EnginePair {
   bool step_write(Side side);
   bool step_close(Side side);
   std::string stall_detail() const;
+  std::string failure_detail() const;
 
   Peer peers_[2];
   PairKnobs knobs_;
