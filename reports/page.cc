@@ -31,7 +31,7 @@ struct KindLook {
 
 // In the order of gravity: of several verdicts at one place the gravest is shown.
 constexpr std::array looks{
-    KindLook{VerdictKind::fail, "\u2715", "failed", true},     KindLook{VerdictKind::hang, "\u29d6", "hung", true},
+    KindLook{VerdictKind::fail, "\u2715", "failed", true},     KindLook{VerdictKind::hang, "\u2026", "hung", true},
     KindLook{VerdictKind::vacuous, "\u2205", "vacuous", true}, KindLook{VerdictKind::skip, "\u2013", "skipped", false},
     KindLook{VerdictKind::pass, "\u2713", "passed", false},
 };
@@ -311,6 +311,8 @@ data Page::one(std::size_t index) const {
   result.set("seed", std::to_string(v.seed));
   result.set("seconds", seconds_text(v.seconds));
   result.set("reason", printable(v.reason));
+  // Of a broken law the reason is the first violation, which stands below it on the card.
+  result.set("says_more", data(v.violations.empty() || !v.reason.ends_with(v.violations.front().message)));
   result.set("has_repro", data(!v.repro.empty()));
   result.set("repro", printable(v.repro));
   data violations = list();

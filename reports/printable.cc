@@ -44,10 +44,9 @@ std::string printable(std::string_view text) {
     const auto first = static_cast<std::uint8_t>(text.front());
     if (bytes == 0 || is_no_character(text.substr(0, bytes))) {
       result += replacement;
-    } else if (first < 0x20 && first != '\n' && first != '\t') {
-      result += {'\xe2', '\x90', static_cast<char>(0x80 + first)};
-    } else if (first == 0x7f) {
-      result += "\xe2\x90\xa1";
+    } else if (first == 0x7f || (first < 0x20 && first != '\n' && first != '\t')) {
+      constexpr std::string_view digits = "0123456789abcdef";
+      result += {'\\', 'x', digits[first / 16], digits[first % 16]};
     } else {
       result += text.substr(0, bytes);
     }

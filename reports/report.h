@@ -45,8 +45,8 @@ Status write_report(const Report& report, const std::string& folder);
 // read_verdicts reads the verdicts.jsonl of a report. Errors: as the system refuses it; invalid_argument with the line.
 std::expected<std::vector<Verdict>, Error> read_verdicts(const std::string& folder);
 
-// printable is `text` as characters that HTML and XML 1.0 may hold: control characters become their pictures (U+2400
-// and following), what is no UTF-8 becomes U+FFFD. Line ends and tabs stay.
+// printable is `text` as characters that HTML and XML 1.0 may hold: control characters are written out (\x1b), what
+// is no UTF-8 becomes U+FFFD. Line ends and tabs stay.
 std::string printable(std::string_view text);
 
 }  // namespace rig
