@@ -114,6 +114,11 @@ int GnutlsEngine::on_certificate() noexcept {
     hook_alert_ = alert;
     return GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
   };
+  unsigned count = 0;
+  const gnutls_datum_t* const chain = gnutls_certificate_get_peers(session_.get(), &count);
+  if (count == 0 && context_->config().peer_check == PeerCheck::optional) {
+    return 0;  // the library asks also where nothing came
+  }
   // A raw public key has no name and no chain that could be verified.
   if (gnutls_certificate_type_get2(session_.get(), GNUTLS_CTYPE_PEERS) != GNUTLS_CRT_X509) {
     return refuse(GNUTLS_A_UNSUPPORTED_CERTIFICATE,
@@ -139,8 +144,6 @@ int GnutlsEngine::on_certificate() noexcept {
                                   static_cast<int>(why->size), reinterpret_cast<const char*>(why->data)));
   }
   if (client()) {
-    unsigned count = 0;
-    const gnutls_datum_t* const chain = gnutls_certificate_get_peers(session_.get(), &count);
     gnutls_x509_crt_t leaf = nullptr;
     code = gnutls_x509_crt_init(&leaf);
     const Certificate owned(leaf);
@@ -201,14 +204,14 @@ void GnutlsEngine::on_key_update(bool before, bool incoming, const gnutls_datum_
   if (!incoming) {
     return;
   }
-  // Two requests may cross in flight, and each side then answers (RFC 8446, section 4.6.3). This library takes the
-  // peer's request for a wrong answer to its own and ends the connection. It is shown the answer that it expects, and
-  // the engine gives the peer's answer itself.
-  if (asked_keys_ && message.size == 1 && message.data[0] == 1) {
+  // A request is shown to the library as one that wants no answer, and the engine answers itself, for
+  // the library's own answer goes wrong in two ways. If it comes between a record that was cut and its retry, the retry
+  // sends the data a second time. And if two requests cross in flight, where each side must answer (RFC 8446, section
+  // 4.6.3), the library takes the peer's for a wrong answer to its own and ends the connection.
+  if (message.size == 1 && message.data[0] == GNUTLS_KU_PEER) {
     message.data[0] = 0;
-    answer_due_ = true;
+    answer_due_ = !close_started_;
   }
-  asked_keys_ = false;
 }
 
 }  // namespace rig::gnutls

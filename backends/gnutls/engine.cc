@@ -66,9 +66,11 @@ std::expected<std::unique_ptr<TlsEngine>, Error> GnutlsEngine::make(std::shared_
 }
 
 Status GnutlsEngine::set_up(const EngineConfig& config) {
+  // FORCE_CLIENT_CERT: else a client keeps its certificate to itself if the server names other authorities.
+  const unsigned role = client() ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER;
   const unsigned tickets = context_->config().session_tickets ? 0 : GNUTLS_NO_TICKETS;
   gnutls_session_t made = nullptr;
-  const int code = gnutls_init(&made, (client() ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK | tickets);
+  const int code = gnutls_init(&made, role | GNUTLS_NONBLOCK | tickets);
   if (code < 0) {
     return std::unexpected(library_error(Code::internal, "making a connection", code));
   }
@@ -409,7 +411,7 @@ std::expected<ReadStep, Error> GnutlsEngine::read(MutableBytes plain, CipherOut&
   // Each turn consumes a record of the input, so there is a last one.
   for (;;) {
     bool room_wanted = false;
-    if (owed_alert_) {
+    if (owed_alert_ || answer_due_) {
       RIG_TRY(settled, settle());
       room_wanted = !settled;
     }
@@ -420,6 +422,9 @@ std::expected<ReadStep, Error> GnutlsEngine::read(MutableBytes plain, CipherOut&
         return ReadStep{.end = true};
       }
       room_wanted = outcome == Outcome::room;
+      if (room_wanted && gnutls_record_check_pending(session_.get()) > 0) {
+        return ReadStep{.need = Need::room};  // the library holds a handshake record, and asked for data would drop it
+      }
     }
     RIG_TRY(step, read_once(plain, room_wanted));
     if (step.has_value()) {
@@ -452,7 +457,6 @@ std::expected<Need, Error> GnutlsEngine::update_keys(CipherOut& out) {
   if (!settled) {
     return Need::room;
   }
-  asked_keys_ = true;
   const int code = gnutls_session_key_update(enter(Intake::none), GNUTLS_KU_PEER);
   if (waits(code)) {
     cut_ = Cut::key_update;

@@ -140,7 +140,6 @@ class GnutlsEngine final : public TlsEngine {
   Cut finished_ = Cut::none;  // is out; its verb has yet to say so
   bool owed_alert_ = false;   // no_renegotiation
   bool answer_due_ = false;   // a KeyUpdate of ours
-  bool asked_keys_ = false;   // the peer owes us one
 
   bool handshake_done_ = false;
   bool rehandshaking_ = false;  // a renegotiation takes handshake records, and nothing else is written
