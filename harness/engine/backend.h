@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/base/ambient.h"
 #include "harness/base/bytes.h"
 #include "harness/base/error.h"
 #include "harness/engine/engine.h"
@@ -105,6 +106,9 @@ class Backend {
 
   // capabilities are those of the loaded library.
   virtual const Capabilities& capabilities() const noexcept = 0;
+
+  // ambient is the library's error state that every thread has, for law H1; null if it has none.
+  virtual const AmbientSource* ambient() const noexcept { return nullptr; }
 
   // make_context loads credentials and settings. Errors: unsupported (a version or feature the library lacks),
   // invalid_argument (unreadable PEM, key and certificate that do not match, a server without credentials and psk,

@@ -2,24 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "harness/base/ambient.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
-
-// AmbientSource is one kind of ambient error state of the calling thread: the error queue of a TLS library, or errno.
-// A backend registers its own (OpenSSL: the error queue; libraries without one have none).
-struct AmbientSource {
-  const char* name;  // "OpenSSL error queue"
-  // peek returns a number that is not 0 if an entry is left on the calling thread, without changing it, and writes a
-  // sentence about the latest entry.
-  std::uint64_t (*peek)(char* sentence, std::uint64_t sentence_bytes);
-  // clear empties it.
-  void (*clear)();
-};
 
 // ambient_sources_max is how many sources a process can have.
 inline constexpr std::size_t ambient_sources_max = 8;

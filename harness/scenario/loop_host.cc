@@ -1,6 +1,6 @@
 #include "harness/scenario/loop_host.h"
 
-#include <chrono>
+#include <memory>
 #include <utility>
 
 #include "harness/base/check.h"
@@ -60,15 +60,20 @@ void LoopHost::main() {
 }
 
 bool LoopHost::run_posted() {
-  std::vector<std::function<void()>> tasks;
+  std::vector<Posted> batch;
   {
     const MutexLock lock(mutex_);
-    tasks.swap(posted_);
+    batch.swap(posted_);
   }
-  for (const auto& task : tasks) {
-    task();
+  for (const Posted& posted : batch) {
+    posted.task();
+    --posted_tasks_;
+    if (posted.done) {
+      *posted.done = true;
+      signal_.changed();
+    }
   }
-  return !tasks.empty();
+  return !batch.empty();
 }
 
 bool LoopHost::advance_works() {
@@ -81,32 +86,23 @@ bool LoopHost::advance_works() {
   return moved;
 }
 
-void LoopHost::post(std::function<void()> task) {
+void LoopHost::push(Posted posted) {
+  ++posted_tasks_;
   {
     const MutexLock lock(mutex_);
-    posted_.push_back(std::move(task));
+    posted_.push_back(std::move(posted));
   }
   subject_.loop_wake(loop_);
 }
 
-bool LoopHost::run(std::function<void()> task) {
+void LoopHost::post(std::function<void()> task) {
+  push({std::move(task), nullptr});
+}
+
+bool LoopHost::run(std::function<void()> task, std::chrono::microseconds stall_limit) {
   const auto done = std::make_shared<std::atomic<bool>>(false);
-  post([this, done, work = std::move(task)] {
-    work();
-    *done = true;
-    signal_.changed();
-  });
-  while (!done->load()) {
-    const std::uint64_t seen = signal_.events();
-    if (done->load()) {
-      break;
-    }
-    if (signal_.stopped()) {
-      return false;
-    }
-    signal_.wait_beyond(seen, std::chrono::milliseconds(100));
-  }
-  return true;
+  push({std::move(task), done});
+  return signal_.wait_until([&done] { return done->load(); }, stall_limit);
 }
 
 void LoopHost::destroy_loop() {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -49,10 +52,12 @@ class LoopHost {
   // stop ends the thread after its current turn and joins it.
   void stop();
 
-  // post runs `task` on the loop's thread between two turns. run() also waits for that, as long as the signal is not
-  // stopped: false if it was.
+  // post runs `task` on the loop's thread between two turns. run() also waits for that, until nothing at all has
+  // happened for `stall_limit`: then it answers false, and the task may still come later.
   void post(std::function<void()> task);
-  bool run(std::function<void()> task);
+  bool run(std::function<void()> task, std::chrono::microseconds stall_limit);
+  // behind says that posted tasks wait: the loop's thread has not come back from its turn, or from one of them.
+  bool behind() const { return posted_tasks_.load() > 0; }
 
   // destroy_loop gives the loop back; nothing of the subject lives on it. After stop().
   void destroy_loop();
@@ -61,7 +66,13 @@ class LoopHost {
   std::optional<Error> first_error() const;
 
  private:
+  struct Posted {
+    std::function<void()> task;
+    std::shared_ptr<std::atomic<bool>> done;  // null: nobody waits for it
+  };
+
   void main();
+  void push(Posted posted);
   bool run_posted();
   bool advance_works();
 
@@ -73,8 +84,9 @@ class LoopHost {
   std::vector<LoopWork*> works_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> posted_tasks_{0};
   mutable Mutex mutex_;
-  std::vector<std::function<void()>> posted_ RIG_GUARDED_BY(mutex_);
+  std::vector<Posted> posted_ RIG_GUARDED_BY(mutex_);
   std::optional<Error> first_error_ RIG_GUARDED_BY(mutex_);
 };
 

@@ -1,8 +1,6 @@
 #include "harness/scenario/run.h"
 
 #include <algorithm>
-#include <chrono>
-#include <deque>
 #include <utility>
 
 #include "harness/base/check.h"
@@ -11,8 +9,6 @@
 
 namespace rig {
 namespace {
-
-constexpr int quiet_turns_max = 400;
 
 std::uint32_t poller_bit(PollerChoice poller) {
   return poller == PollerChoice::epoll  ? RIG_POLLER_EPOLL
@@ -30,74 +26,10 @@ const char* loopback_host(const Cell& cell) {
 
 }  // namespace
 
-struct Run::EchoWorker {
-  explicit EchoWorker(Signal& run_signal) : signal(run_signal), thread([this] { main(); }) {}
-  ~EchoWorker() {
-    {
-      const MutexLock lock(mutex);
-      stopping = true;
-    }
-    condition.notify_all();
-    thread.join();
-  }
-
-  void push(End& end, Bytes bytes) {
-    {
-      const MutexLock lock(mutex);
-      jobs.emplace_back(&end, std::move(bytes));
-    }
-    condition.notify_all();
-  }
-
-  void main() {
-    for (;;) {
-      std::pair<End*, Bytes> job;
-      {
-        const MutexLock lock(mutex);
-        while (jobs.empty() && !stopping) {
-          condition.wait(mutex);
-        }
-        if (stopping) {
-          return;
-        }
-        job = std::move(jobs.front());
-        jobs.pop_front();
-      }
-      send_back(*job.first, job.second);
-      job.first->echo_done();
-    }
-  }
-
-  void send_back(End& end, const Bytes& bytes) {
-    for (;;) {
-      const std::uint64_t writable_events = end.writable_events();
-      if (end.send(bytes.size(), false, bytes) != End::SendAnswer::full) {
-        return;
-      }
-      while (end.writable_events() == writable_events && !end.closed() && !signal.stopped()) {
-        const std::uint64_t seen = signal.events();
-        if (end.writable_events() == writable_events && !end.closed()) {
-          signal.wait_beyond(seen, std::chrono::milliseconds(100));
-        }
-      }
-      if (signal.stopped()) {
-        return;
-      }
-    }
-  }
-
-  Signal& signal;
-  Mutex mutex;
-  ConditionVariable condition;
-  std::deque<std::pair<End*, Bytes>> jobs RIG_GUARDED_BY(mutex);
-  bool stopping RIG_GUARDED_BY(mutex) = false;
-  std::thread thread;
-};
-
 Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
     : scenario_(scenario),
       subject_(subject),
-      stall_limit_us_(stall_limit_us),
+      stall_limit_(stall_limit_us),
       connections_(scenario.settings.connections) {}
 
 Run::~Run() = default;
@@ -314,12 +246,7 @@ void Run::make_scripts() {
 }
 
 void Run::start() {
-  if (server_host_) {
-    server_host_->start();
-  }
-  for (const auto& host : client_hosts_) {
-    host->start();
-  }
+  each_host([](LoopHost& host) { host.start(); });
   for (const auto& script : scripts_) {
     if (script->thread().where == Where::beside) {
       threads_.emplace_back([&script = *script] { script.main(); });
@@ -332,28 +259,12 @@ void Run::start() {
   }
 }
 
-// Waits until `holds`, as long as anything at all happens in the run.
-template <class Holds>
-bool Run::wait_until(Holds holds) {
-  using Clock = std::chrono::steady_clock;
-  std::uint64_t seen = signal_.events();
-  auto last_event = Clock::now();
-  while (!holds()) {
-    signal_.wait_beyond(seen, std::chrono::milliseconds(50));
-    const std::uint64_t events = signal_.events();
-    if (events != seen) {
-      seen = events;
-      last_event = Clock::now();
-    } else if (Clock::now() - last_event > std::chrono::microseconds(stall_limit_us_)) {
-      return holds();
-    }
-  }
-  return true;
+bool Run::scripts_done() const {
+  return std::ranges::all_of(scripts_, [](const auto& script) { return script->done(); });
 }
 
 bool Run::wait_for_scripts() {
-  return wait_until(
-      [this] { return std::ranges::all_of(scripts_, [](const auto& script) { return script->done(); }); });
+  return signal_.wait_until([this] { return scripts_done(); }, stall_limit_);
 }
 
 bool Run::delivered() const {
@@ -369,133 +280,7 @@ bool Run::delivered() const {
 }
 
 bool Run::wait_for_delivery() {
-  return !scenario_.all_delivered || wait_until([this] { return delivered(); });
-}
-
-bool Run::close() {
-  each_end([](End& end) {
-    end.host().post([&end] {
-      if (end.has_socket() && !end.closed()) {
-        end.perform(Verb::close_graceful);
-      }
-    });
-  });
-  for (const Connection& connection : connections_) {
-    if (connection.relay) {
-      connection.relay->order(RelayOrder::flow);
-    }
-  }
-  return wait_until([this] {
-    bool all = true;
-    each_end([&all](End& end) { all = all && (!end.has_socket() || end.closed()); });
-    return all;
-  });
-}
-
-bool Run::loops_quiet() {
-  bool quiet = true;
-  const auto look = [this, &quiet](LoopHost& host) {
-    for (int turn = 0; turn < quiet_turns_max; ++turn) {
-      rig_loop_counts counts{};
-      if (!host.run([this, &host, &counts] { subject_.loop_counts(host.loop(), &counts); })) {
-        return;
-      }
-      if (counts.listeners + counts.connecting + counts.handshaking + counts.open + counts.closing +
-              counts.undestroyed + counts.registrations ==
-          0) {
-        return;
-      }
-      if (turn + 1 == quiet_turns_max) {
-        quiet = false;
-        log_.report(Law::c6_quiet, host.name(),
-                    "at quiet, with every socket closed and destroyed, the loop still holds " +
-                        std::to_string(counts.listeners) + " listeners, " +
-                        std::to_string(counts.connecting + counts.handshaking + counts.open + counts.closing) +
-                        " live and " + std::to_string(counts.undestroyed) + " undestroyed sockets, and " +
-                        std::to_string(counts.registrations) + " registrations");
-      }
-    }
-  };
-  for (const auto& host : client_hosts_) {
-    look(*host);
-  }
-  if (server_host_) {
-    look(*server_host_);
-  }
-  return quiet;
-}
-
-bool Run::give_back() {
-  for (Connection& connection : connections_) {
-    connection.plaintext_client.reset();
-    for (End* end : {connection.client.get(), connection.server.get()}) {
-      if (end != nullptr && !end->host().run([this, end] {
-            end->destroy();
-            if (end->plan().side == Side::server) {
-              stop_listening(*end);
-            }
-          })) {
-        return false;
-      }
-    }
-  }
-  for (std::thread& thread : threads_) {
-    thread.join();
-  }
-  threads_.clear();
-  echo_worker_.reset();
-  const bool quiet = loops_quiet();
-  for (const auto& host : client_hosts_) {
-    host->stop();
-  }
-  if (server_host_) {
-    server_host_->stop();
-  }
-  if (!quiet) {
-    return true;  // what a loop still holds cannot be given back with it
-  }
-  for (const auto& host : client_hosts_) {
-    host->destroy_loop();
-  }
-  if (server_host_) {
-    server_host_->destroy_loop();
-  }
-  client_contexts_.push_back(std::exchange(server_context_, nullptr));
-  for (rig_context* context : client_contexts_) {
-    if (context != nullptr) {
-      subject_.context_destroy(context);
-    }
-  }
-  return true;
-}
-
-bool Run::stop_after_stall(std::int64_t patience_us) {
-  signal_.stop();
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(patience_us);
-  const auto all_done = [this] { return std::ranges::all_of(scripts_, [](const auto& s) { return s->done(); }); };
-  while (!all_done() && std::chrono::steady_clock::now() < deadline) {
-    signal_.wait_beyond(signal_.events(), std::chrono::milliseconds(20));
-  }
-  return all_done();
-}
-
-std::string Run::stall_report() const {
-  std::string report;
-  for (const auto& script : scripts_) {
-    if (!script->done()) {
-      report += (report.empty() ? "" : "; ") + script->where();
-    }
-  }
-  each_end([&report](const End& end) {
-    if (!end.has_socket() || end.closed()) {
-      return;
-    }
-    report += (report.empty() ? "" : "; ") + end.name() + " is " + (end.connected() ? "connected" : "not connected") +
-              " with " + std::to_string(end.ledger().pending()) + " ops pending, has received " +
-              std::to_string(end.incoming().received_bytes()) + " of " +
-              std::to_string(end.incoming().accepted_bytes()) + " bytes";
-  });
-  return report;
+  return !scenario_.all_delivered || signal_.wait_until([this] { return delivered(); }, stall_limit_);
 }
 
 void Run::echo_elsewhere(End& end, Bytes bytes) {

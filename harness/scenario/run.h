@@ -1,6 +1,8 @@
 // Run: one scenario in the world, from opening its loops to giving everything back. Used by runner.cc only.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "harness/oracle/violation.h"
+#include "harness/scenario/echo_worker.h"
 #include "harness/scenario/end.h"
 #include "harness/scenario/loop_host.h"
 #include "harness/scenario/runner.h"
@@ -30,9 +33,9 @@ struct Connection {
 };
 
 // Run owns everything of a run. Its verbs are called in this order, on one thread: open, start, wait_for_scripts,
-// wait_for_delivery, close, give_back, audit. If one of the waits stalls, stop_after_stall() takes their place: what
-// still can be ended is ended, and what cannot (a thread that is stuck inside the subject) is abandoned together with
-// the Run, which then must never be destroyed.
+// wait_for_delivery, close, give_back, audit. If one of the waits stalls, wind_up() and audit_stalled() take their
+// place. A Run that has not given_back() everything must be kept, and never be destroyed: a thread may be stuck inside
+// the subject, or the subject may still hold what it was given.
 class Run final : public EndWorld, public ScriptWorld {
  public:
   Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us);
@@ -48,11 +51,15 @@ class Run final : public EndWorld, public ScriptWorld {
   bool close();
   bool give_back();
 
-  // stop_after_stall ends what it can within `patience_us`; false: threads are stuck and the Run must be abandoned.
-  bool stop_after_stall(std::int64_t patience_us);
+  // wind_up ends what still can be ended: the steps stop, sockets are closed, in the orderly way and then by abort, and
+  // given back. The laws that can be asked of a close are asked. False: threads are stuck.
+  bool wind_up();
+  bool given_back() const { return given_back_; }
 
-  // audit asks the laws that are asked at the end, and adds the counters and what was used to `verdict`.
+  // audit asks the laws that are asked at the end, and adds the counters and what was used to `verdict`; audit_stalled
+  // adds what the laws have reported, the counters and what was used.
   void audit(Verdict& verdict);
+  void audit_stalled(Verdict& verdict);
   // stall_report says who waits for what.
   std::string stall_report() const;
 
@@ -70,8 +77,6 @@ class Run final : public EndWorld, public ScriptWorld {
   bool aligned(std::uint64_t label) override;
 
  private:
-  // EchoWorker sends back from a thread of its own what servers received.
-  struct EchoWorker;
   struct Alignment {
     std::uint64_t needed = 0;
     std::atomic<std::uint64_t> arrived{0};
@@ -87,19 +92,25 @@ class Run final : public EndWorld, public ScriptWorld {
   std::expected<rig_context*, Error> make_context(Side side);
   rig_socket_config socket_config(Side side) const;
   std::uint32_t capabilities(Side side) const;
-  template <class Holds>
-  bool wait_until(Holds holds);
   template <class Visit>
   void each_end(Visit visit) const;
+  template <class Visit>
+  void each_host(Visit visit) const;
+  bool scripts_done() const;
   bool delivered() const;
-  bool loops_quiet();
+  void close_every_end(Verb how);
+  bool wait_for_closed();
+  bool loop_quiet(LoopHost& host);
+  void finish_streams(bool all_delivered);
+  void note_violations(Verdict& verdict) const;
   void audit_outcomes(Verdict& verdict) const;
   void audit_claims(Verdict& verdict) const;
+  void note_used(Verdict& verdict) const;
   void count(Verdict& verdict) const;
 
-  const Scenario& scenario_;
+  const Scenario scenario_;  // a copy: an abandoned Run outlives its caller
   const rig_subject& subject_;
-  const std::int64_t stall_limit_us_;
+  const std::chrono::microseconds stall_limit_;
   Signal signal_;
   ViolationLog log_;
   std::unique_ptr<LoopHost> server_host_;
@@ -112,6 +123,7 @@ class Run final : public EndWorld, public ScriptWorld {
   std::vector<std::unique_ptr<Script>> scripts_;
   std::vector<std::thread> threads_;
   std::unique_ptr<EchoWorker> echo_worker_;
+  bool given_back_ = false;
 };
 
 // each_end visits every end that the subject plays.
@@ -123,6 +135,17 @@ void Run::each_end(Visit visit) const {
         visit(*end);
       }
     }
+  }
+}
+
+// each_host visits every loop.
+template <class Visit>
+void Run::each_host(Visit visit) const {
+  for (const auto& host : client_hosts_) {
+    visit(*host);
+  }
+  if (server_host_) {
+    visit(*server_host_);
   }
 }
 

@@ -1,5 +1,6 @@
 // What a Run is asked at its end: laws, expectations, claims, counters.
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "harness/scenario/run.h"
@@ -42,6 +43,14 @@ void fail(Verdict& verdict, const std::string& reason) {
   }
 }
 
+std::string report_of(const Violation& violation) {
+  return std::string(law_name(violation.law)) + ", " + violation.where + ": " + violation.message;
+}
+
+std::string_view tls_word(const rig_socket_info& used) {
+  return used.tls_version == RIG_TLS_1_2 ? "1.2" : used.tls_version == RIG_TLS_1_3 ? "1.3" : "none";
+}
+
 }  // namespace
 
 void Run::audit(Verdict& verdict) {
@@ -50,6 +59,32 @@ void Run::audit(Verdict& verdict) {
       end.ledger().quiet();
     }
   });
+  finish_streams(scenario_.all_delivered);
+  count(verdict);
+  note_violations(verdict);
+  if (log_.count() > 0) {
+    fail(verdict, report_of(verdict.violations.front()));
+  }
+  audit_outcomes(verdict);
+  audit_claims(verdict);
+  note_used(verdict);
+}
+
+void Run::audit_stalled(Verdict& verdict) {
+  count(verdict);
+  note_used(verdict);
+  note_violations(verdict);
+  if (log_.count() > 0) {
+    verdict.reason += "; " + report_of(verdict.violations.front());
+  }
+}
+
+void Run::note_violations(Verdict& verdict) const {
+  verdict.violations = log_.kept();
+  verdict.violation_count = log_.count();
+}
+
+void Run::finish_streams(bool all_delivered) {
   for (const Connection& connection : connections_) {
     // A receiver that saw the clean end has seen everything that was completed before it, if its protocol can tell.
     const auto due = [this](const End* receiver, const End* sender) -> std::uint64_t {
@@ -57,18 +92,9 @@ void Run::audit(Verdict& verdict) {
                          (capabilities(receiver->plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
       return clean ? sender->ledger().totals().completed_bytes : 0;
     };
-    connection.up->finish(scenario_.all_delivered, due(connection.server.get(), connection.client.get()));
-    connection.down->finish(scenario_.all_delivered, due(connection.client.get(), connection.server.get()));
+    connection.up->finish(all_delivered, due(connection.server.get(), connection.client.get()));
+    connection.down->finish(all_delivered, due(connection.client.get(), connection.server.get()));
   }
-  count(verdict);
-  verdict.violations = log_.kept();
-  verdict.violation_count = log_.count();
-  if (log_.count() > 0) {
-    const Violation& first = verdict.violations.front();
-    fail(verdict, std::string(law_name(first.law)) + ", " + first.where + ": " + first.message);
-  }
-  audit_outcomes(verdict);
-  audit_claims(verdict);
 }
 
 void Run::audit_outcomes(Verdict& verdict) const {
@@ -109,12 +135,7 @@ void Run::audit_outcomes(Verdict& verdict) const {
       fail(verdict, host.name() + ": loop_turn failed: " + std::string(error->detail()));
     }
   };
-  for (const auto& host : client_hosts_) {
-    judge_loop(*host);
-  }
-  if (server_host_) {
-    judge_loop(*server_host_);
-  }
+  each_host(judge_loop);
 }
 
 // A cell whose claim differs from what was really used is a failure, not a pass under a wrong name.
@@ -132,11 +153,12 @@ void Run::audit_claims(Verdict& verdict) const {
                           ", really used was " + std::string(really));
       }
     };
-    const std::string_view tls = used.tls_version == RIG_TLS_1_2   ? "1.2"
-                                 : used.tls_version == RIG_TLS_1_3 ? "1.3"
-                                                                   : "none";
-    demand("library", client ? cell.client : cell.server, used.library);
-    demand("TLS version", word(cell.tls), tls);
+    const std::string& library = client ? cell.client : cell.server;
+    std::array<char, sizeof used.library_version> version{};
+    subject_.library_version(library.c_str(), version.data(), version.size());
+    demand("library", library, used.library);
+    demand("library version", version.data(), used.library_version);
+    demand("TLS version", word(cell.tls), tls_word(used));
     demand("poller", word(cell.poller), used.poller);
     demand("fast_track", cell.fast_track ? "on" : "off", used.fast_track != 0 ? "on" : "off");
     demand("nodelay", (client ? cell.nodelay_client : cell.nodelay_server) ? "on" : "off",
@@ -144,8 +166,18 @@ void Run::audit_claims(Verdict& verdict) const {
     if (cell.tls != TlsChoice::none) {
       demand("psk", cell.auth == Auth::psk ? "yes" : "no", used.psk != 0 ? "yes" : "no");
     }
+  });
+}
+
+void Run::note_used(Verdict& verdict) const {
+  each_end([&](const End& end) {
+    if (!end.connected() || !end.looked()) {
+      return;
+    }
+    const rig_socket_info used = end.last_look();
+    const bool client = end.plan().side == Side::client;
     (client ? verdict.used.client_library : verdict.used.server_library) = used.library_version;
-    verdict.used.tls = std::string(tls);
+    verdict.used.tls = std::string(tls_word(used));
     verdict.used.cipher = used.cipher;
     verdict.used.poller = used.poller;
     verdict.used.fast_track = used.fast_track != 0 ? "on" : "off";

@@ -13,7 +13,11 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <utility>
+#include <vector>
 
+#include "harness/engine/backend.h"
+#include "harness/oracle/hygiene_probe.h"
 #include "harness/scenario/run.h"
 #include "harness/scenario/text.h"
 #include "harness/subjects/subjects.h"
@@ -24,7 +28,6 @@ namespace rig {
 namespace {
 
 constexpr const char* child_flag = "--tlsrig-child";
-constexpr std::int64_t patience_after_stall_us = 5'000'000;
 
 // What the subject cannot do is no failure of it, but nothing was tested either.
 std::optional<std::string> incapable(const Scenario& scenario, const rig_subject& subject) {
@@ -55,6 +58,16 @@ std::optional<std::string> incapable(const Scenario& scenario, const rig_subject
   return std::nullopt;
 }
 
+// Law H1 is asked of what the libraries of this build keep per thread. A subject that was loaded from a shared object
+// uses the same copies of them.
+void register_ambient_sources() {
+  for (const Backend* backend : backends()) {
+    if (const AmbientSource* source = backend->ambient(); source != nullptr) {
+      register_ambient_source(*source);
+    }
+  }
+}
+
 void judge_reached(const Scenario& scenario, Verdict& verdict) {
   if (verdict.kind != VerdictKind::pass) {
     return;
@@ -71,12 +84,18 @@ void judge_reached(const Scenario& scenario, Verdict& verdict) {
   }
 }
 
+// abandon keeps for ever what nobody can answer for: threads may be stuck in it, or the subject holds on to it.
+void abandon(std::unique_ptr<Run> run) {
+  static std::vector<std::unique_ptr<Run>>& abandoned = *new std::vector<std::unique_ptr<Run>>;
+  abandoned.push_back(std::move(run));
+}
+
 void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, Verdict& verdict) {
   auto run = std::make_unique<Run>(scenario, subject, options.stall_limit_us);
   if (const Status opened = run->open(); !opened.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the run could not be set up: " + std::string(opened.error().detail());
-    static_cast<void>(run.release());  // what was opened half is not worth a second error
+    abandon(std::move(run));  // what was opened half is not worth a second error
     return;
   }
   run->start();
@@ -98,15 +117,15 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
     verdict.kind = VerdictKind::pass;
     run->audit(verdict);
     judge_reached(scenario, verdict);
-    return;
+  } else {
+    verdict.kind = VerdictKind::hang;
+    verdict.reason = "nothing happened any more during " + std::string(phase) + ": " + run->stall_report();
+    run->wind_up();
+    run->audit_stalled(verdict);
   }
-  verdict.kind = VerdictKind::hang;
-  verdict.reason = "nothing happened any more during " + std::string(phase) + ": " + run->stall_report();
-  verdict.violations = run->log().kept();
-  verdict.violation_count = run->log().count();
-  // Even if the steps can be ended, sockets and loops are in a state that nobody can answer for: they are abandoned.
-  run->stop_after_stall(patience_after_stall_us);
-  static_cast<void>(run.release());
+  if (!run->given_back()) {
+    abandon(std::move(run));
+  }
 }
 
 std::string read_all(int descriptor) {
@@ -183,6 +202,7 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
 
 Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   const auto started = std::chrono::steady_clock::now();
+  register_ambient_sources();
   Verdict verdict;
   verdict.suite = scenario.suite;
   verdict.cell = cell_name(scenario.cell);

@@ -4,8 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <vector>
 
 #include "harness/base/mutex.h"
 
@@ -24,7 +22,11 @@ class Signal {
   // wait_beyond waits until events() exceeds `seen`, at most `limit`; false if the limit passed.
   bool wait_beyond(std::uint64_t seen, std::chrono::microseconds limit);
 
-  // stop tells every wait of the run to give up; stopped() asks.
+  // wait_until waits until `holds`, as long as anything at all happens: false if nothing has for `stall_limit`.
+  template <class Holds>
+  bool wait_until(Holds holds, std::chrono::microseconds stall_limit);
+
+  // stop tells every wait of the scenario's own threads to give up; stopped() asks.
   void stop();
   bool stopped() const { return stopped_.load(); }
 
@@ -35,5 +37,23 @@ class Signal {
   Mutex mutex_;
   ConditionVariable condition_;
 };
+
+template <class Holds>
+bool Signal::wait_until(Holds holds, std::chrono::microseconds stall_limit) {
+  using Clock = std::chrono::steady_clock;
+  std::uint64_t seen = events();
+  auto last_event = Clock::now();
+  while (!holds()) {
+    wait_beyond(seen, std::chrono::milliseconds(50));
+    const std::uint64_t now = events();
+    if (now != seen) {
+      seen = now;
+      last_event = Clock::now();
+    } else if (Clock::now() - last_event > stall_limit) {
+      return holds();
+    }
+  }
+  return true;
+}
 
 }  // namespace rig

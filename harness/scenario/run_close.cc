@@ -1,0 +1,162 @@
+// How a Run ends: in order, or after a stall as far as it can be ended.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "harness/scenario/run.h"
+
+namespace rig {
+namespace {
+
+constexpr int quiet_turns_max = 400;
+
+}  // namespace
+
+void Run::close_every_end(Verb how) {
+  each_end([how](End& end) {
+    end.host().post([&end, how] {
+      if (end.has_socket() && !end.closed()) {
+        end.perform(how);
+      }
+    });
+  });
+}
+
+bool Run::wait_for_closed() {
+  return signal_.wait_until(
+      [this] {
+        bool all = true;
+        each_end([&all](End& end) { all = all && (!end.has_socket() || end.closed()); });
+        return all;
+      },
+      stall_limit_);
+}
+
+bool Run::close() {
+  close_every_end(Verb::close_graceful);
+  for (const Connection& connection : connections_) {
+    if (connection.relay) {
+      connection.relay->order(RelayOrder::flow);
+    }
+  }
+  return wait_for_closed();
+}
+
+// Answers whether the loop came to be empty; a loop that does not turn any more is not asked.
+bool Run::loop_quiet(LoopHost& host) {
+  const auto counts = std::make_shared<rig_loop_counts>();
+  for (int turn = 0; turn < quiet_turns_max; ++turn) {
+    if (!host.run([this, &host, counts] { subject_.loop_counts(host.loop(), counts.get()); }, stall_limit_)) {
+      return false;
+    }
+    if (counts->listeners + counts->connecting + counts->handshaking + counts->open + counts->closing +
+            counts->undestroyed + counts->registrations ==
+        0) {
+      return true;
+    }
+  }
+  log_.report(Law::c6_quiet, host.name(),
+              "at quiet, with every socket closed and destroyed, the loop still holds " +
+                  std::to_string(counts->listeners) + " listeners, " +
+                  std::to_string(counts->connecting + counts->handshaking + counts->open + counts->closing) +
+                  " live and " + std::to_string(counts->undestroyed) + " undestroyed sockets, and " +
+                  std::to_string(counts->registrations) + " registrations");
+  return false;
+}
+
+bool Run::give_back() {
+  for (Connection& connection : connections_) {
+    connection.plaintext_client.reset();
+    for (End* end : {connection.client.get(), connection.server.get()}) {
+      const auto give = [this, end] {
+        end->destroy();
+        if (end->plan().side == Side::server) {
+          stop_listening(*end);
+        }
+      };
+      if (end != nullptr && !end->host().run(give, stall_limit_)) {
+        return false;
+      }
+    }
+  }
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+  threads_.clear();
+  if (echo_worker_) {
+    echo_worker_->stop();
+    if (!signal_.wait_until([this] { return echo_worker_->finished(); }, stall_limit_)) {
+      return false;
+    }
+    echo_worker_.reset();
+  }
+  bool quiet = true;
+  each_host([this, &quiet](LoopHost& host) { quiet = loop_quiet(host) && quiet; });
+  bool stuck = false;
+  each_host([&stuck](LoopHost& host) { stuck = stuck || host.behind(); });
+  if (stuck) {
+    return false;
+  }
+  each_host([](LoopHost& host) { host.stop(); });
+  if (!quiet) {
+    return true;  // what a loop still holds cannot be given back with it
+  }
+  each_host([](LoopHost& host) { host.destroy_loop(); });
+  client_contexts_.push_back(std::exchange(server_context_, nullptr));
+  for (rig_context* context : client_contexts_) {
+    if (context != nullptr) {
+      subject_.context_destroy(context);
+    }
+  }
+  given_back_ = true;
+  return true;
+}
+
+std::string Run::stall_report() const {
+  std::string report;
+  const auto add = [&report](const std::string& sentence) { report += (report.empty() ? "" : "; ") + sentence; };
+  for (const auto& script : scripts_) {
+    if (!script->done()) {
+      add(script->where());
+    }
+  }
+  each_end([&add](const End& end) {
+    if (!end.has_socket() || end.closed()) {
+      return;
+    }
+    add(end.name() + " is " + (end.connected() ? "connected" : "not connected") + " with " +
+        std::to_string(end.ledger().pending()) + " ops pending, has received " +
+        std::to_string(end.incoming().received_bytes()) + " of " + std::to_string(end.incoming().accepted_bytes()) +
+        " bytes");
+  });
+  each_host([&add](const LoopHost& host) {
+    if (host.behind()) {
+      add("the thread of the " + host.name() + " has not come back to do what waits for it");
+    }
+  });
+  return report;
+}
+
+// A stall is no proof of what is wrong, but a close is: an op that was only stuck completes with it, one whose
+// completion was lost does not, and neither does a `closed` that never comes.
+bool Run::wind_up() {
+  signal_.stop();
+  if (!signal_.wait_until([this] { return scripts_done(); }, stall_limit_)) {
+    return false;
+  }
+  if (!close()) {
+    close_every_end(Verb::close_abort);
+    wait_for_closed();
+  }
+  const bool given_back = give_back();
+  each_end([](End& end) {
+    if (end.has_socket() && !end.host().behind()) {
+      end.ledger().quiet();
+    }
+  });
+  finish_streams(false);
+  return given_back;
+}
+
+}  // namespace rig
