@@ -132,11 +132,15 @@ Status OpensslEngine::offer_session(const Bytes& exported) {
   if (at != exported.data() + exported.size()) {
     return refused(Code::invalid_argument, "the session to resume has bytes behind its end");
   }
-  if (!config().session_tickets || !session_fits(*session)) {
+  if (!config().session_tickets || (SSL_SESSION_get0_peer(session.get()) == nullptr) != context_->psk()) {
     return {};  // a full handshake asks everything again
   }
   if (SSL_set_session(ssl_.get(), session.get()) != 1) {
     return std::unexpected(library_error(Code::invalid_argument, "offering the session to resume"));
+  }
+  if (!session_fits(*session)) {
+    SSL_set_session(ssl_.get(), nullptr);
+    return {};
   }
   offered_ = std::move(session);
   return {};
@@ -145,17 +149,12 @@ Status OpensslEngine::offer_session(const Bytes& exported) {
 // session_fits keeps a resumption from going round the checks of a full handshake, none of which the library repeats:
 // the certificate of the session must have been accepted, and be issued to the host that is asked for this time.
 bool OpensslEngine::session_fits(SSL_SESSION& session) const noexcept {
-  X509* const peer = SSL_SESSION_get0_peer(&session);
-  if ((peer == nullptr) != context_->psk()) {
-    return false;
-  }
   if (!context_->verifies()) {
     return true;
   }
-  // The verify result is part of what was exported; where nothing was verified it says so (see on_chain).
-  Ssl probe(SSL_new(context_->library()));
-  if (probe == nullptr || SSL_set_session(probe.get(), &session) != 1 ||
-      SSL_get_verify_result(probe.get()) != X509_V_OK || host_.starts_with('.')) {
+  // The verify result is part of the session; where nothing was verified it says so (see on_chain).
+  X509* const peer = SSL_SESSION_get0_peer(&session);
+  if (SSL_get_verify_result(ssl_.get()) != X509_V_OK || host_.starts_with('.')) {
     return false;
   }
   const Address address = parse_address(host_);
@@ -281,7 +280,7 @@ std::size_t OpensslEngine::record_bytes_max() const noexcept {
 
 // flush_pending brings out the rest of a record of application data, as far as there is room.
 std::expected<Need, Error> OpensslEngine::flush_pending() {
-  if (pending_ == 0 || pending_flushed_) {
+  if (!writing()) {
     return Need::nothing;
   }
   std::size_t written = 0;
@@ -296,16 +295,15 @@ std::expected<Need, Error> OpensslEngine::flush_pending() {
 
 // finish_key_update writes a KeyUpdate that was scheduled, without looking at the input.
 std::expected<Need, Error> OpensslEngine::finish_key_update() {
-  wire_.reads(false);
+  const bool reads = wire_.reads(false);
   const int result = SSL_do_handshake(ssl_.get());
-  auto need = outcome(result);
-  wire_.reads(true);
-  return need;
+  wire_.reads(reads);
+  return outcome(result);
 }
 
 // settle writes what the library owes the peer without having been asked again: the answer to a KeyUpdate.
 std::expected<Need, Error> OpensslEngine::settle() {
-  if (!tls13() || close_started_ || (pending_ > 0 && !pending_flushed_)) {
+  if (!tls13() || close_started_ || writing()) {
     return Need::nothing;
   }
   if (!in_handshake()) {
@@ -319,14 +317,19 @@ std::expected<Need, Error> OpensslEngine::settle() {
   return finish_key_update();
 }
 
+std::expected<Need, Error> OpensslEngine::catch_up() {
+  return start_due_ && !writing() && !wire_.within_record() ? start_renegotiation() : settle();
+}
+
 bool OpensslEngine::owes() const noexcept {
   if (wire_.alert_left()) {
     return true;
   }
-  if (close_started_ || (pending_ > 0 && !pending_flushed_)) {
+  if (close_started_ || writing()) {
     return false;
   }
-  return wire_.held_back() || (tls13() && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE);
+  return wire_.held_back() || (start_due_ && !wire_.within_record()) ||
+         (tls13() && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE);
 }
 
 // --- Verbs -----------------------------------------------------------------------------------------------------------
@@ -381,6 +384,9 @@ std::expected<WriteStep, Error> OpensslEngine::write(ByteView plain, CipherOut& 
       continue;
     }
     if (!tls13() && in_handshake()) {
+      if (clean_end_) {
+        return refused(Code::invalid_state, "the peer closed the connection within a renegotiation");
+      }
       step.need = Need::input;  // only a read may drive a renegotiation
       return step;
     }
@@ -398,7 +404,7 @@ std::expected<WriteStep, Error> OpensslEngine::write(ByteView plain, CipherOut& 
     pending_ = 0;
     step.accepted += written;
   }
-  RIG_TRY_STATUS(settle());
+  (void)catch_up();  // what was accepted must not be lost to an error behind it; the next verb answers that
   return step;
 }
 
@@ -421,17 +427,12 @@ std::expected<ReadStep, Error> OpensslEngine::read(MutableBytes plain, CipherOut
   }
   RIG_TRY(need, outcome(result));
   step.need = need;
-  return after_read(step);
-}
-
-// after_read does what a read of the library leaves undone, within the room that is left.
-std::expected<ReadStep, Error> OpensslEngine::after_read(ReadStep step) {
-  std::expected<Need, Error> owed = start_due_ && !wire_.within_record() ? start_renegotiation() : settle();
+  const auto caught_up = catch_up();
   if (step.bytes > 0) {
     return step;  // what was delivered must not be lost to an error behind it; the next verb answers that
   }
-  if (!owed.has_value()) {
-    return std::unexpected(owed.error());
+  if (!caught_up.has_value()) {
+    return std::unexpected(caught_up.error());
   }
   if (step.need == Need::input && owes()) {
     step.need = Need::room;
@@ -452,13 +453,14 @@ std::expected<Need, Error> OpensslEngine::start_renegotiation() {
     return fail(SSL_ERROR_SSL);
   }
   start_due_ = false;
-  wire_.reads(false);
   std::uint8_t byte = 0;
   std::size_t found = 0;
+  const bool reads = wire_.reads(false);
   const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &found);
-  auto need = outcome(result);
-  wire_.reads(true);
-  return need == Need::input ? Need::nothing : need;
+  wire_.reads(reads);
+  RIG_TRY(need, outcome(result));
+  start_cut_ = need == Need::room;
+  return start_cut_ ? Need::room : Need::nothing;
 }
 
 std::expected<Need, Error> OpensslEngine::renegotiate(CipherOut& out) {
@@ -473,14 +475,15 @@ std::expected<Need, Error> OpensslEngine::renegotiate(CipherOut& out) {
   if (SSL_get_secure_renegotiation_support(ssl_.get()) != 1) {
     return refused(Code::unsupported, "the peer has no secure renegotiation (RFC 5746)");
   }
+  if (std::exchange(start_cut_, false)) {
+    // What did not fit, again; unless a read has meanwhile brought it out.
+    return wire_.held_back() && in_handshake() ? start_renegotiation() : Need::nothing;
+  }
   if (pending_ > 0) {
     return refused(Code::invalid_state, "a write is only partly accepted; finish it first");
   }
   if (close_started_ || clean_end_) {
     return refused(Code::invalid_state, "the connection is being closed");
-  }
-  if (wire_.held_back() && in_handshake()) {
-    return start_renegotiation();  // what did not fit, again
   }
   if (start_due_ || in_handshake() || SSL_renegotiate_pending(ssl_.get()) != 0) {
     return refused(Code::invalid_state, "a renegotiation is under way");
@@ -537,7 +540,8 @@ std::expected<Need, Error> OpensslEngine::close_notify(CipherOut& out) {
     // 0 says that ours is sent and the peer's has not come; it is no failure, and there is no error to ask for.
     const int result = SSL_shutdown(ssl_.get());
     if (result < 0) {
-      RIG_TRY_STATUS(outcome(result));
+      RIG_TRY(need, outcome(result));
+      return need;
     }
     close_started_ = true;
     wire_.shut();

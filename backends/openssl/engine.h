@@ -97,6 +97,8 @@ class OpensslEngine final : public TlsEngine {
 
   bool tls13() const noexcept { return facts_.version == TlsVersion::tls13; }
   bool in_handshake() const noexcept { return SSL_in_init(ssl_.get()) != 0; }
+  // writing is true while the rest of a record of application data is in the library.
+  bool writing() const noexcept { return pending_ > 0 && !pending_flushed_; }
   // owes is true if something to say to the peer waits for room, and read() is the one to bring it out.
   bool owes() const noexcept;
   std::size_t record_bytes_max() const noexcept;
@@ -110,7 +112,8 @@ class OpensslEngine final : public TlsEngine {
   std::expected<Need, Error> settle();
   std::expected<Need, Error> finish_key_update();
   std::expected<Need, Error> start_renegotiation();
-  std::expected<ReadStep, Error> after_read(ReadStep step);
+  // catch_up does what a call of the library leaves undone, within the room that is left.
+  std::expected<Need, Error> catch_up();
 
   void on_message(bool outgoing, ByteView message) noexcept;
   void on_handshake_done() noexcept;
@@ -125,6 +128,7 @@ class OpensslEngine final : public TlsEngine {
   bool pending_flushed_ = false;  // read() has brought its rest out; write() has not counted it yet
   bool handshake_done_ = false;
   bool start_due_ = false;      // a renegotiation waits for the end of a record that the library has in part
+  bool start_cut_ = false;      // the first message of a renegotiation did not fit
   bool update_begun_ = false;   // a KeyUpdate of ours did not fit
   bool close_started_ = false;  // close_notify was produced
   bool clean_end_ = false;

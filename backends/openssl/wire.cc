@@ -135,7 +135,7 @@ int Wire::read(MutableBytes room) noexcept {
   if (unread() == 0) {
     return ended_ ? 0 : -1;
   }
-  if (gate_ && !within_record() && input_[used_] == SSL3_RT_HANDSHAKE) {
+  if (gate_ && (within_record() ? header_[0] : input_[used_]) == SSL3_RT_HANDSHAKE) {
     gated_ = true;
     return -1;
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "backends/openssl/library.h"
 #include "harness/base/bytes.h"
@@ -35,13 +36,13 @@ class Wire {
   // open lends `out` to the library until close(); with `reads` false the input looks empty meanwhile.
   void open(CipherOut& out, bool reads) noexcept;
   void close() noexcept;
-  // reads takes input away from the library, or gives it back, within a verb.
-  void reads(bool allowed) noexcept { reads_ = allowed; }
+  // reads takes input away from the library, or gives it back, within a verb. It returns what was so before.
+  bool reads(bool allowed) noexcept { return std::exchange(reads_, allowed); }
 
   // flush_alert puts the rest of a cut alert into the output; true if nothing is left of it.
   bool flush_alert() noexcept;
   bool alert_left() const noexcept { return alert_size_ > 0; }
-  // held_back is true if the library keeps the rest of something that did not fit.
+  // held_back is true if the library keeps the rest of something that did not fit, and was not taken whole.
   bool held_back() const noexcept { return held_back_; }
   // shut says that close_notify was the last thing the peer may hear: whatever the library produces later is dropped.
   void shut() noexcept { shut_ = true; }
