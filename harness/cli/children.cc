@@ -1,0 +1,280 @@
+#include "harness/cli/children.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "harness/scenario/runner.h"
+
+namespace rig::cli {
+namespace {
+
+constexpr std::size_t answer_bytes_max = std::size_t{16} << 20;
+constexpr std::size_t output_bytes_max = std::size_t{64} << 10;
+
+int exit_code_of(VerdictKind kind) {
+  return kind == VerdictKind::pass || kind == VerdictKind::skip ? 0 : 1;
+}
+
+void write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(descriptor, text.data(), text.size());
+    if (count > 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+std::string how_it_ended(int status) {
+  if (WIFSIGNALED(status)) {
+    return "was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
+  }
+  return "exited with " + std::to_string(WEXITSTATUS(status));
+}
+
+// What a sanitizer, a failed check or an uncaught exception says in its first line; else the last line of all.
+std::string telling_line(const std::string& output) {
+  constexpr std::array<std::string_view, 6> marks{
+      "ERROR: ", "WARNING: ThreadSanitizer", "runtime error: ", "check failed:", "terminate called", "SUMMARY: "};
+  std::string last;
+  std::size_t best = marks.size();
+  std::string told;
+  for (std::size_t at = 0; at < output.size();) {
+    const std::size_t end = std::min(output.find('\n', at), output.size());
+    const std::string line = output.substr(at, end - at);
+    at = end + 1;
+    last = line.empty() ? last : line;
+    for (std::size_t mark = 0; mark < best; ++mark) {
+      if (line.find(marks[mark]) != std::string::npos) {
+        best = mark;
+        told = line;
+      }
+    }
+  }
+  return told.empty() ? last : told;
+}
+
+// Reads what is there; at the end of the pipe it is closed and becomes -1.
+void drain(int& pipe, std::string& text, std::size_t kept_max) {
+  std::array<char, 16384> chunk;
+  while (pipe >= 0) {
+    const ssize_t count = ::read(pipe, chunk.data(), chunk.size());
+    if (count > 0) {
+      text.append(chunk.data(), static_cast<std::size_t>(count));
+      if (text.size() > 2 * kept_max) {
+        text.erase(0, text.size() - kept_max);
+      }
+    } else if (count == 0) {
+      ::close(pipe);
+      pipe = -1;
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+Error cannot_start(std::string_view call, int number) {
+  const Error error = system_error(call, number);
+  const char* advice = number == EAGAIN || number == ENOMEM ? "; try fewer --jobs" : "; raise the limit (ulimit -n)";
+  return Error(error.code(), "no process for a case: " + std::string(error.detail()) + advice, number);
+}
+
+}  // namespace
+
+Children::Children(std::chrono::milliseconds limit, int interrupt) : limit_(limit), interrupt_(interrupt) {}
+
+Children::~Children() {
+  kill_all();
+}
+
+Status Children::start(std::size_t id, const Scenario& scenario, const rig_subject& subject) {
+  std::array<int, 2> verdict{-1, -1};
+  std::array<int, 2> output{-1, -1};
+  if (::pipe2(verdict.data(), O_CLOEXEC) != 0) {
+    return std::unexpected(cannot_start("pipe2", errno));
+  }
+  if (::pipe2(output.data(), O_CLOEXEC) != 0) {
+    const Error error = cannot_start("pipe2", errno);
+    ::close(verdict[0]);
+    ::close(verdict[1]);
+    return std::unexpected(error);
+  }
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::close(verdict[0]);
+    ::close(output[0]);
+    run_child(scenario, subject, verdict[1], output[1]);
+  }
+  const int fork_errno = errno;
+  ::close(verdict[1]);
+  ::close(output[1]);
+  if (pid < 0) {
+    ::close(verdict[0]);
+    ::close(output[0]);
+    return std::unexpected(cannot_start("fork", fork_errno));
+  }
+  // Both sides set the group, so that it stands whoever comes first: a kill then reaches what the child has started.
+  ::setpgid(pid, pid);
+  const int pid_descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
+  if (pid_descriptor < 0) {
+    const Error error = cannot_start("pidfd_open", errno);
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    ::close(verdict[0]);
+    ::close(output[0]);
+    return std::unexpected(error);
+  }
+  ::fcntl(verdict[0], F_SETFL, O_NONBLOCK);
+  ::fcntl(output[0], F_SETFL, O_NONBLOCK);
+  children_.push_back({.id = id,
+                       .pid = pid,
+                       .pid_descriptor = pid_descriptor,
+                       .verdict_pipe = verdict[0],
+                       .output_pipe = output[0],
+                       .deadline = std::chrono::steady_clock::now() + limit_,
+                       .scenario = scenario,
+                       .answer = {},
+                       .output = {}});
+  return {};
+}
+
+// Never returns. The exit is an ordinary one after a verdict, so that the leak check and the exit code of a sanitizer
+// have their say; after a hang threads are stuck, and nothing can be taken down in order.
+void Children::run_child(const Scenario& scenario, const rig_subject& subject, int verdict_pipe, int output_pipe) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const Child& other : children_) {
+    close_all(other);
+  }
+  if (interrupt_ >= 0) {
+    ::close(interrupt_);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(output_pipe, STDOUT_FILENO);
+  ::dup2(output_pipe, STDERR_FILENO);
+  ::close(nothing);
+  ::close(output_pipe);
+  RunOptions options;
+  options.subject = &subject;
+  const Verdict verdict = run_scenario(scenario, options);
+  write_all(verdict_pipe, verdict_json(verdict) + "\n");
+  if (verdict.kind == VerdictKind::hang) {
+    ::_exit(exit_code_of(verdict.kind));
+  }
+  std::exit(exit_code_of(verdict.kind));
+}
+
+void Children::wait_for_news(std::chrono::milliseconds patience) const {
+  std::vector<pollfd> watched{{.fd = interrupt_, .events = POLLIN, .revents = 0}};
+  auto wait_until = std::chrono::steady_clock::now() + patience;
+  for (const Child& child : children_) {
+    for (const int descriptor : {child.pid_descriptor, child.verdict_pipe, child.output_pipe}) {
+      watched.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
+    }
+    wait_until = std::min(wait_until, child.deadline);
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(wait_until - std::chrono::steady_clock::now());
+  ::poll(watched.data(), watched.size(), static_cast<int>(std::clamp<long>(left.count(), 0, 60'000)));
+}
+
+// The status of a child that has ended. Its descendants are ended while its id is still its own, then it is reaped.
+std::optional<int> Children::reap(Child& child) {
+  siginfo_t ended{};
+  if (::waitid(P_PID, static_cast<id_t>(child.pid), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) {
+    return std::nullopt;
+  }
+  ::kill(-child.pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+std::vector<Finished> Children::collect(std::chrono::milliseconds patience) {
+  wait_for_news(patience);
+  std::vector<Finished> finished;
+  for (Child& child : children_) {
+    if (std::chrono::steady_clock::now() >= child.deadline && !child.killed) {
+      child.killed = true;
+      ::kill(-child.pid, SIGKILL);
+    }
+    const auto status = reap(child);
+    drain(child.verdict_pipe, child.answer, answer_bytes_max);
+    drain(child.output_pipe, child.output, output_bytes_max);
+    if (status.has_value()) {
+      close_all(child);
+      finished.push_back(judge(child, *status));
+      child.pid = -1;
+    }
+  }
+  std::erase_if(children_, [](const Child& child) { return child.pid < 0; });
+  return finished;
+}
+
+Finished Children::judge(Child& child, int status) {
+  Finished finished{.id = child.id, .verdict = {}, .output = std::move(child.output)};
+  Verdict& verdict = finished.verdict;
+  auto parsed = verdict_from_json(child.answer);
+  const bool answered = parsed.has_value() && child.answer.ends_with('\n');
+  if (answered) {
+    verdict = std::move(*parsed);
+  }
+  verdict.suite = child.scenario.suite;
+  verdict.cell = cell_name(child.scenario.cell);
+  verdict.cell_claimed = child.scenario.cell;
+  verdict.seed = child.scenario.seed;
+  const std::string told = telling_line(finished.output);
+  if (child.killed && !answered) {
+    verdict.kind = VerdictKind::hang;
+    verdict.reason = "the process was alive without a verdict at the limit of a case, and was killed";
+  } else if (!answered) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the process " + how_it_ended(status) + (told.empty() ? "" : ": " + told);
+  } else if (!child.killed && (!WIFEXITED(status) || WEXITSTATUS(status) != exit_code_of(verdict.kind))) {
+    verdict.reason = "after the verdict '" + std::string(verdict_kind_name(verdict.kind)) + "' the process " +
+                     how_it_ended(status) + (told.empty() ? "" : ": " + told) +
+                     (verdict.reason.empty() ? "" : " (" + verdict.reason + ")");
+    verdict.kind = VerdictKind::fail;
+  }
+  return finished;
+}
+
+void Children::kill_all() {
+  for (const Child& child : children_) {
+    ::kill(-child.pid, SIGKILL);
+    ::kill(child.pid, SIGKILL);
+  }
+  for (const Child& child : children_) {
+    while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    close_all(child);
+  }
+  children_.clear();
+}
+
+void Children::close_all(const Child& child) {
+  for (const int descriptor : {child.pid_descriptor, child.verdict_pipe, child.output_pipe}) {
+    if (descriptor >= 0) {
+      ::close(descriptor);
+    }
+  }
+}
+
+}  // namespace rig::cli

@@ -1,0 +1,97 @@
+// Options: the command line, checked. Only options.cc knows CLI11.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "harness/cli/words.h"
+#include "harness/scenario/scenario.h"
+#include "stress/suite.h"
+
+namespace rig::cli {
+
+// ExitCode is how the command ends, as scripts see it.
+enum ExitCode : int {
+  exit_green = 0,          // all as expected
+  exit_not_green = 1,      // a violation, a crash, a hang or a vacuous run
+  exit_usage = 2,          // wrong usage
+  exit_lacking = 3,        // the environment lacks something
+  exit_interrupted = 130,  // SIGINT, SIGTERM or SIGHUP
+};
+
+// Refusal is why a command cannot be done: one sentence for a person, and the exit code.
+struct Refusal {
+  ExitCode code = exit_usage;
+  std::string sentence;
+};
+
+// Selection is which cases of the matrix are meant; what is empty does not narrow it.
+struct Selection {
+  std::vector<std::string> suites;
+  std::string client;
+  std::string server;
+  std::optional<TlsChoice> tls;
+  std::optional<PollerChoice> poller;
+  std::optional<bool> fast_track;
+  Matrix matrix = Matrix::quick;
+  std::string subject = "house";
+};
+
+// RunCommand is `tlsrig run`.
+struct RunCommand {
+  Selection selection;
+  Size size = Size::quick;
+  Seeds seeds;
+  std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed
+  std::size_t jobs = 1;
+  std::optional<std::string> report_folder;
+  std::optional<std::string> keep_folder;
+  std::chrono::milliseconds case_limit{};
+  bool json = false;
+};
+
+// ListCommand is `tlsrig list`.
+struct ListCommand {
+  std::string what;
+  Selection selection;
+  std::string ctest_program;  // not empty: write ctest lines that run this program
+  std::string output;         // empty: standard output
+  bool json = false;
+};
+
+// ReplayCommand is `tlsrig replay`.
+struct ReplayCommand {
+  std::string file;
+  std::string subject;  // empty: the one that the file names
+  std::chrono::milliseconds case_limit{};
+  bool in_process = false;
+  bool json = false;
+};
+
+// DoctorCommand is `tlsrig doctor`.
+struct DoctorCommand {
+  bool json = false;
+};
+
+// ReportCommand is `tlsrig report`.
+struct ReportCommand {
+  std::string folder;
+};
+
+// HelpCommand prints a text that was asked for.
+struct HelpCommand {
+  std::string text;
+};
+
+// Command is what the command line asks for.
+using Command = std::variant<RunCommand, ListCommand, ReplayCommand, DoctorCommand, ReportCommand, HelpCommand>;
+
+// parse_command_line reads it. Words that depend on the build (suites, libraries, subjects) are checked later.
+std::expected<Command, Refusal> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace rig::cli

@@ -1,0 +1,9 @@
+#include "harness/cli/verbs.h"
+
+namespace rig::cli {
+
+int rewrite_report(const ReportCommand&) {
+  return exit_green;
+}
+
+}  // namespace rig::cli

@@ -1,0 +1,95 @@
+#include "harness/cli/selection.h"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "harness/subjects/subjects.h"
+
+namespace rig::cli {
+namespace {
+
+// A library that other builds have is lacking here; any other word is a slip.
+std::optional<Refusal> check_library(std::string_view option, const std::string& name, const rig_subject& subject) {
+  constexpr std::array<std::string_view, 4> written{"openssl", "gnutls", "mbedtls", "null"};
+  const std::vector<std::string> here = words_of(subject.libraries);
+  if (name.empty() || std::ranges::find(here, name) != here.end()) {
+    return std::nullopt;
+  }
+  const ExitCode code = std::ranges::find(written, name) != written.end() ? exit_lacking : exit_usage;
+  return Refusal{code, std::string(option) + ": the subject " + subject.name + " has no library '" + name + "'; " +
+                           hint(name, here)};
+}
+
+bool selects(const Selection& selection, const Case& one) {
+  const Cell& cell = one.cell;
+  const auto& suites = selection.suites;
+  return (suites.empty() || std::ranges::find(suites, one.suite->name) != suites.end()) &&
+         (selection.client.empty() || cell.client == selection.client) &&
+         (selection.server.empty() || cell.server == selection.server) &&
+         (!selection.tls.has_value() || cell.tls == *selection.tls) &&
+         (!selection.poller.has_value() || cell.poller == *selection.poller) &&
+         (!selection.fast_track.has_value() || cell.fast_track == *selection.fast_track);
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(const char* text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;) {
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+std::expected<const rig_subject*, Refusal> load_subject(const std::string& name) {
+  const auto found = find_subject(name);
+  if (found.has_value()) {
+    return *found;
+  }
+  if (name.find('/') == std::string::npos) {
+    std::vector<std::string> names;
+    for (const rig_subject* subject : subjects()) {
+      names.emplace_back(subject->name);
+    }
+    return std::unexpected(
+        Refusal{exit_usage, unknown("subject", name, names) + " (a shared object is named with a slash: ./mine.so)"});
+  }
+  return std::unexpected(Refusal{exit_lacking, std::string(found.error().detail())});
+}
+
+std::expected<std::vector<Case>, Refusal> select_cases(const Selection& selection, const rig_subject& subject) {
+  std::vector<std::string> names;
+  for (const Suite* suite : suites()) {
+    names.emplace_back(suite->name);
+  }
+  for (const std::string& name : selection.suites) {
+    if (find_suite(name) == nullptr) {
+      return std::unexpected(Refusal{exit_usage, unknown("suite", name, names)});
+    }
+  }
+  for (const auto& [option, name] : {std::pair{"--client", selection.client}, {"--server", selection.server}}) {
+    if (auto wrong = check_library(option, name, subject); wrong.has_value()) {
+      return std::unexpected(std::move(*wrong));
+    }
+  }
+  std::vector<Case> selected;
+  for (Case& one : cases(selection.matrix, subject)) {
+    if (selects(selection, one)) {
+      one.cell.subject = selection.subject;
+      selected.push_back(std::move(one));
+    }
+  }
+  if (selected.empty()) {
+    return std::unexpected(Refusal{exit_usage, selection.matrix == Matrix::quick
+                                                   ? "no case of the quick matrix is selected; try --matrix full"
+                                                   : "no case is selected: what was asked for does not go together "
+                                                     "(tlsrig list cases --matrix full shows what does)"});
+  }
+  return selected;
+}
+
+}  // namespace rig::cli

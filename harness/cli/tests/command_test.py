@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""The tlsrig command from outside: what it prints, what it writes, how it ends.
+
+  command_test.py TLSRIG BAD_SUBJECT.so [unittest arguments...]
+"""
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TLSRIG, BAD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+# One plain cell of one suite: quick, and there in every build.
+ONE = ["--suite", "send_load", "--client", "null", "--tls", "none", "--poller", "epoll", "--fast-track", "on",
+       "--size", "tiny"]
+LIMIT = 300
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="tlsrig-command-")
+        self.addCleanup(self.folder.cleanup)
+        self.at = self.folder.name
+
+    def tlsrig(self, *arguments, bad=None, **more):
+        environment = dict(os.environ, **({"RIG_BAD": bad} if bad else {}))
+        return subprocess.run([TLSRIG, *arguments], cwd=self.at, env=environment, capture_output=True, text=True,
+                              timeout=LIMIT, check=False, **more)
+
+    def refused(self, code, sentence, *arguments, **more):
+        """One sentence on stderr, nothing on stdout, nothing written."""
+        before = sorted(os.listdir(self.at))
+        result = self.tlsrig(*arguments, **more)
+        self.assertEqual(result.returncode, code, result)
+        self.assertEqual(result.stdout, "")
+        self.assertRegex(result.stderr, r"\Atlsrig: [^\n]*\n\Z")
+        self.assertIn(sentence, result.stderr)
+        self.assertEqual(sorted(os.listdir(self.at)), before)
+
+    def write(self, name, text):
+        with open(os.path.join(self.at, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+class WrongUsage(Command):
+    def test_no_command(self):
+        self.refused(2, "say what to do: run, list, replay, doctor or report")
+
+    def test_unknown_command(self):
+        self.refused(2, "there is no command 'rnu'; did you mean 'run'?", "rnu")
+
+    def test_unknown_option(self):
+        self.refused(2, "there is no option '--suit'; did you mean '--suite'?", "run", "--suit", "send_load")
+        self.refused(2, "there is no option '--tracefile'", "run", "--tracefile=x")
+
+    def test_one_word_too_many(self):
+        self.refused(2, "'send_load' is one word too many for tlsrig run", "run", "send_load")
+
+    def test_option_without_value(self):
+        self.refused(2, "--suite", "run", "--suite")
+
+    def test_unknown_suite(self):
+        self.refused(2, "there is no suite 'send_laod'; did you mean 'send_load'?", "run", "--suite", "send_laod")
+
+    def test_unknown_values(self):
+        for option in ("--tls", "--poller", "--fast-track", "--matrix", "--size"):
+            self.refused(2, f"{option}: there is no value 'zzz'; there is ", "run", option, "zzz")
+
+    def test_seeds_and_times(self):
+        self.refused(2, "--seeds: the seeds 5..1 end before they begin", "run", "--seeds", "5..1")
+        self.refused(2, "--seed: 'x' is no range of seeds", "run", "--seed", "x")
+        self.refused(2, "--for: '60' is no duration; it reads 500ms, 60s, 5m or 2h", "run", "--for", "60")
+        self.refused(2, "--jobs: '0' is no number from 1 to 1024", "run", "--jobs", "0")
+        self.refused(2, "--for", "run", "--for", "1s", "--seeds", "1..2")
+
+    def test_unknown_library(self):
+        self.refused(2, "--client: the subject plain has no library 'nul'; did you mean 'null'?",
+                     "run", "--subject", "plain", "--client", "nul")
+
+    def test_library_that_is_not_there(self):
+        self.refused(3, "--server: the subject plain has no library 'openssl'; there is null",
+                     "run", "--subject", "plain", "--server", "openssl")
+
+    def test_nothing_selected(self):
+        self.refused(2, "no case is selected", "run", "--client", "null", "--tls", "1.3")
+
+    def test_unknown_subject(self):
+        self.refused(2, "there is no subject 'hause'; did you mean 'house'?", "run", "--subject", "hause")
+
+    def test_list_of_nothing(self):
+        self.refused(2, "there is no value 'suits'; did you mean 'suites'?", "list", "suits")
+        self.refused(2, "--ctest PROGRAM belongs to `tlsrig list cases`", "list", "suites", "--ctest", "stress")
+
+    def test_lab(self):
+        self.refused(3, "this build has no lab world", "run", "--world", "lab")
+
+
+class Lacking(Command):
+    def test_subject_that_cannot_be_opened(self):
+        self.refused(3, "./no.so", "run", "--subject", "./no.so")
+
+    def test_subject_of_another_abi(self):
+        self.refused(3, "was built for another version of subject.h", "run", "--subject", BAD, bad="abi")
+
+    def test_report_folder_that_cannot_be_written(self):
+        self.write("file", "")
+        self.refused(3, "cannot write into file", "run", *ONE, "--report", "file")
+        self.refused(3, "cannot write into file/below", "run", *ONE, "--report", "file/below")
+
+    def test_no_descriptors_for_a_case(self):
+        self.refused_after_start("ulimit -n 6")
+
+    def refused_after_start(self, limit):
+        command = f"{limit}; exec {shlex.join([TLSRIG, 'run', *ONE])}"
+        result = subprocess.run(["bash", "-c", command], cwd=self.at, capture_output=True, text=True, timeout=LIMIT,
+                                check=False)
+        self.assertEqual(result.returncode, 3, result)
+        self.assertRegex(result.stderr, r"tlsrig: no process for a case: .*raise the limit \(ulimit -n\)\n\Z")
+
+
+class Replay(Command):
+    def test_file_that_is_not_there(self):
+        self.refused(2, "no.scn: No such file or directory", "replay", "no.scn")
+
+    def test_folder(self):
+        self.refused(2, ".: Is a directory", "replay", ".")
+
+    def test_syntax_error_names_line_and_column(self):
+        self.write("a.scn", "scenario 1\nsuite x\nsede 17\n")
+        self.refused(2, "a.scn:3:1: ", "replay", "a.scn")
+
+    def test_lab_scenario(self):
+        self.write("a.scn", "scenario 1\ncell subject=plain client=null server=null tls=none auth=psk world=lab "
+                            "poller=epoll fast_track=on nodelay_client=on nodelay_server=on ipv6=off\n")
+        self.refused(3, "a.scn runs in the lab world", "replay", "a.scn")
+
+    def test_what_was_kept_runs_again(self):
+        failed = self.tlsrig("run", "--subject", BAD, *ONE, bad="abort")
+        repro = re.search(r"tlsrig replay (\S+)", failed.stdout).group(1)
+        again = self.tlsrig("replay", repro, bad="abort")
+        self.assertEqual(again.returncode, 1, again)
+        self.assertIn("ended by signal 6", again.stdout)
+        good = self.tlsrig("replay", repro, "--subject", "plain")
+        self.assertEqual(good.returncode, 0, good)
+        self.assertRegex(good.stdout, r"\APASS stress\.send_load\.null~null")
+        here = self.tlsrig("replay", repro, "--subject", "plain", "--in-process", "--json")
+        self.assertEqual((here.returncode, json.loads(here.stdout)["verdict"]), (0, "pass"), here)
+
+    def test_what_the_subject_cannot_do_is_said(self):
+        self.write("a.scn", "scenario 1\ncell subject=plain client=openssl server=null tls=none auth=psk world=loopback "
+                            "poller=epoll fast_track=on nodelay_client=on nodelay_server=on ipv6=off\n")
+        result = self.tlsrig("replay", "a.scn")
+        self.assertEqual(result.returncode, 3, result)
+        self.assertIn("SKIP", result.stdout)
+        self.assertIn("plain has no library 'openssl'", result.stdout)
+
+
+class Run(Command):
+    def test_green(self):
+        result = self.tlsrig("run", *ONE, "--seeds", "1..3")
+        self.assertEqual(result.returncode, 0, result)
+        self.assertRegex(result.stdout, r"\A3 passed, 0 failed, 0 hung, 0 vacuous, 0 skipped in \S+ s\n\Z")
+        self.assertEqual(result.stderr, "")
+        self.assertEqual(os.listdir(self.at), [])
+
+    def test_json(self):
+        result = self.tlsrig("run", *ONE, "--seeds", "4..5", "--json", "--jobs", "1")
+        verdicts = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual([(v["verdict"], v["suite"], v["seed"]) for v in verdicts],
+                         [("pass", "send_load", 4), ("pass", "send_load", 5)])
+        self.assertIn("2 passed", result.stderr)
+
+    def test_for_a_time_goes_from_seed_to_seed(self):
+        result = self.tlsrig("run", *ONE, "--for", "2s", "--seed", "10", "--json", "--jobs", "1")
+        seeds = [json.loads(line)["seed"] for line in result.stdout.splitlines()]
+        self.assertEqual(result.returncode, 0, result)
+        self.assertGreater(len(seeds), 1)
+        self.assertEqual(seeds, list(range(10, 10 + len(seeds))))
+
+    def failing(self, what, *more):
+        result = self.tlsrig("run", "--subject", BAD, *ONE, "--keep", "kept here", *more, bad=what)
+        self.assertEqual(result.returncode, 1, result)
+        kept = sorted(os.listdir(os.path.join(self.at, "kept here")))
+        name = "send_load.null~null.plain.epoll.fast_on.bad_subject.seed1"
+        self.assertEqual([k for k in kept if k.endswith(".scn")], [name + ".scn"])
+        self.assertIn(f"  tlsrig replay 'kept here/{name}.scn'\n", result.stdout)
+        return result.stdout, kept
+
+    def test_crash(self):
+        text, kept = self.failing("abort")
+        self.assertRegex(text, r"FAIL stress\.send_load\.\S+\.bad_subject seed 1: the process was ended by signal 6")
+        self.assertIn("  | the bad subject is about to abort\n", text)
+        self.assertIn("0 passed, 1 failed, 0 hung, 0 vacuous, 0 skipped", text)
+        self.assertEqual(len([k for k in kept if k.endswith(".log")]), 1)
+
+    def test_exit_behind_the_runner(self):
+        text, _ = self.failing("exit")
+        self.assertIn("the process exited with 7: the bad subject is about to exit", text)
+
+    def test_refusal(self):
+        text, _ = self.failing("give up")
+        self.assertIn("the run could not be set up", text)
+
+    def test_hang_is_killed_at_the_limit(self):
+        text, _ = self.failing("hang", "--case-limit", "1s")
+        self.assertRegex(text, r"HANG stress\.send_load\.\S+ seed 1: .*was killed")
+        self.assertIn("0 passed, 0 failed, 1 hung", text)
+
+    def test_interrupt_stops_the_children_and_writes_what_there_is(self):
+        self.interrupted(signal.SIGINT)
+        self.interrupted(signal.SIGTERM)
+
+    def interrupted(self, which):
+        report = f"report-{which.name}"
+        command = [TLSRIG, "run", "--subject", BAD, "--suite", "send_load", "--jobs", "2", "--report", report]
+        with subprocess.Popen(command, cwd=self.at, env=dict(os.environ, RIG_BAD="hang"), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            children = []
+            while len(children) < 2:
+                self.assertIsNone(process.poll())
+                with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="utf-8") as file:
+                    children = file.read().split()
+            process.send_signal(which)
+            out, _ = process.communicate(timeout=LIMIT)
+        self.assertEqual(process.returncode, 130, out)
+        self.assertIn("interrupted: the cases that still run are stopped\n", out)
+        self.assertIn("0 passed, 0 failed", out)
+        self.assertEqual([c for c in children if os.path.exists(f"/proc/{c}")], [])
+        self.assertEqual(sorted(f for f in os.listdir(os.path.join(self.at, report))),
+                         ["index.html", "junit.xml", "verdicts.jsonl"])
+
+    def test_report(self):
+        result = self.tlsrig("run", "--subject", BAD, *ONE, "--report", "report", bad="abort")
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn("report: report/index.html\n", result.stdout)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.at, "report"))),
+                         ["failures", "index.html", "junit.xml", "verdicts.jsonl"])
+        os.remove(os.path.join(self.at, "report", "index.html"))
+        again = self.tlsrig("report", "report")
+        self.assertEqual(again.returncode, 0, again)
+        self.assertTrue(os.path.exists(os.path.join(self.at, "report", "index.html")))
+
+    def test_report_of_nothing(self):
+        self.refused(2, "verdicts.jsonl", "report", ".")
+        self.write("verdicts.jsonl", "{}\nnonsense\n")
+        self.refused(2, "verdicts.jsonl:", "report", ".")
+
+
+class Terminal(Command):
+    def on_terminal(self, *arguments, **environment):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.at)
+            os.execve(TLSRIG, [TLSRIG, *arguments], dict(os.environ, TERM="xterm", RIG_BAD="abort", **environment))
+        output = b""
+        while True:
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            output += chunk
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), output.decode()
+
+    def test_one_status_line_that_is_written_over(self):
+        code, text = self.on_terminal("run", *ONE, "--for", "1s", "--jobs", "1")
+        self.assertEqual(code, 0, text)
+        self.assertRegex(text, r"\d+ done, 0 not green, [\d.]+/s\r\x1b\[K")
+        self.assertRegex(text, r"\x1b\[32m\d+ passed, 0 failed.*\x1b\[0m\r\n\Z")
+
+    def test_colours_can_be_switched_off(self):
+        code, text = self.on_terminal("run", "--subject", BAD, *ONE, NO_COLOR="1")
+        self.assertEqual(code, 1, text)
+        self.assertNotIn("\x1b[3", text)
+        code, text = self.on_terminal("run", "--subject", BAD, *ONE, NO_COLOR="")
+        self.assertIn("\x1b[31mFAIL\x1b[0m", text)
+
+
+class Lists(Command):
+    def test_all(self):
+        result = self.tlsrig("list")
+        self.assertEqual(result.returncode, 0, result)
+        for what in ("suites:\n", "\nsubjects:\n", "\nbackends:\n", "\nlaws:\n"):
+            self.assertIn(what, result.stdout)
+
+    def test_json_is_one_object_per_line(self):
+        for what, name in (("suites", "send_load"), ("subjects", "house"), ("backends", "null"), ("laws", "C1"),
+                           ("cases", None)):
+            entries = [json.loads(line) for line in self.tlsrig("list", what, "--json").stdout.splitlines()]
+            self.assertTrue(entries, what)
+            self.assertIn(name or entries[0]["name"], [entry["name"] for entry in entries])
+
+    def test_cases_are_selected_as_run_selects_them(self):
+        names = self.tlsrig("list", "cases", *ONE[:-2]).stdout.split()
+        self.assertEqual(names, ["stress.send_load.null~null.plain.epoll.fast_on"])
+
+    def test_cases_for_ctest(self):
+        result = self.tlsrig("list", "cases", *ONE[:-2], "--ctest", "/at/stress", "--output", "cases.cmake")
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result)
+        with open(os.path.join(self.at, "cases.cmake"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("add_test([==[stress.send_load.null~null.plain.epoll.fast_on]==] [==[/at/stress]==] "
+                      "[==[--gtest_filter=send_load.null~null.plain.epoll.fast_on]==])\n", text)
+        self.assertIn("LABELS [==[stress;full;subject:house;world:loopback;backend:null;smoke]==]", text)
+
+    def test_output_that_cannot_be_written(self):
+        self.refused(3, "cannot write no/cases.cmake", "list", "cases", "--output", "no/cases.cmake")
+
+    def test_doctor(self):
+        result = self.tlsrig("doctor", "--json")
+        findings = [json.loads(line) for line in result.stdout.splitlines()]
+        missing = [f for f in findings if f["state"] == "missing"]
+        self.assertEqual(result.returncode, 3 if missing else 0, result)
+        self.assertIn(("subject", "house", "ok"), [(f["area"], f["name"], f["state"]) for f in findings])
+        for finding in findings:
+            self.assertTrue(finding["sentence"], finding)
+
+    def test_help_tells_nothing_that_does_not_work(self):
+        for verb in ("run", "list", "replay", "doctor", "report"):
+            result = self.tlsrig(verb, "--help")
+            self.assertEqual(result.returncode, 0, result)
+            self.assertIn(f"Usage: tlsrig {verb}", result.stdout)
+            self.assertNotIn("--world", result.stdout)
+        self.assertRegex(self.tlsrig("--version").stdout, r"\Atlsrig \d+\.\d+\.\d+\n\Z")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

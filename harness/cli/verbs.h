@@ -1,0 +1,28 @@
+// Verbs: what the command does. Each writes its result to standard output and its refusals to standard error, one
+// sentence each, and returns the exit code.
+#pragma once
+
+#include "harness/cli/options.h"
+
+namespace rig::cli {
+
+// run_cases runs what was selected, each case in a process of its own. Nothing is written into the report folder before
+// the run has ended; an interrupted one writes what it has.
+int run_cases(const RunCommand& command);
+
+// replay runs the scenario of one file.
+int replay(const ReplayCommand& command);
+
+// list prints what is in this build.
+int list(const ListCommand& command);
+
+// doctor prints what was found here, what is missing and how to get it.
+int doctor(const DoctorCommand& command);
+
+// rewrite_report renders a report folder anew from its verdicts.
+int rewrite_report(const ReportCommand& command);
+
+// refuse prints the sentence and returns the exit code.
+int refuse(const Refusal& refusal);
+
+}  // namespace rig::cli
