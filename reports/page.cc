@@ -201,7 +201,7 @@ data Page::troubles() const {
       group.push_back(i);
     }
   }
-  std::ranges::stable_sort(group, {}, [this](std::size_t i) { return gravity(verdict(i).kind); });
+  std::ranges::sort(group, {}, [this](std::size_t i) { return std::pair(gravity(verdict(i).kind), i); });
   data cards = list();
   for (const std::size_t i : group) {
     cards.push_back(one(i));

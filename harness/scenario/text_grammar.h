@@ -21,6 +21,7 @@ struct Field {
   std::uint64_t max = ~std::uint64_t{0};  // of a number, where the type's own limit is too wide to be run
 };
 
+// CellField and SettingsField are members that a cell line and a set line can name.
 using CellField = Field<Cell, std::string, bool, TlsChoice, Auth, World, PollerChoice>;
 using SettingsField = Field<Settings, bool, std::uint32_t, std::uint64_t, Peer>;
 
@@ -67,6 +68,7 @@ struct VerbForm {
   Arguments arguments = Arguments::none;
 };
 
+// verb_forms has the form of each verb, in the order of the enumeration.
 inline constexpr std::array verb_forms{
     VerbForm{Verb::close_graceful, true, true},
     VerbForm{Verb::close_abort, true, true},
