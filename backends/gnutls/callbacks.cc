@@ -49,6 +49,21 @@ struct GnutlsEngine::Hooks {
     return engine_of(session).on_secret(label, view(*secret));
   }
 
+  static int client_hello(gnutls_session_t session, unsigned, unsigned, unsigned incoming,
+                          const gnutls_datum_t* message) noexcept {
+    if (incoming != 0) {
+      engine_of(session).on_client_hello(*message);
+    }
+    return 0;
+  }
+
+  // ticket_extension notes a ticket, as opposed to the mere wish for one.
+  static int ticket_extension(void* found, unsigned type, const unsigned char*, unsigned bytes) noexcept {
+    constexpr unsigned session_ticket = 35;
+    *static_cast<bool*>(found) |= type == session_ticket && bytes > 0;
+    return 0;
+  }
+
   static int key_update(gnutls_session_t session, unsigned, unsigned when, unsigned incoming,
                         const gnutls_datum_t* message) noexcept {
     engine_of(session).on_key_update(when == GNUTLS_HOOK_PRE, incoming != 0, *message);
@@ -62,10 +77,19 @@ void set_callbacks(gnutls_session_t session, GnutlsEngine& engine) {
   gnutls_transport_set_vec_push_function(session, GnutlsEngine::Hooks::push);
   gnutls_transport_set_pull_function(session, GnutlsEngine::Hooks::pull);
   gnutls_transport_set_pull_timeout_function(session, GnutlsEngine::Hooks::pull_timeout);
-  gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_KEY_UPDATE, GNUTLS_HOOK_BOTH,
-                                     GnutlsEngine::Hooks::key_update);
   if (engine.context_->config().key_log) {
     gnutls_session_set_keylog_function(session, GnutlsEngine::Hooks::secret);
+  }
+}
+
+void set_message_hook(GnutlsEngine& engine) {
+  gnutls_session_t const session = engine.session_.get();
+  if (engine.facts_.version == TlsVersion::tls13) {
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_KEY_UPDATE, GNUTLS_HOOK_BOTH,
+                                       GnutlsEngine::Hooks::key_update);
+  } else {
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+                                       GnutlsEngine::Hooks::client_hello);
   }
 }
 
@@ -194,6 +218,17 @@ int GnutlsEngine::on_secret(const char* label, ByteView secret) noexcept {
     hook_failure_ = Error(Code::internal, "the key log threw an exception");
   }
   return -1;
+}
+
+void GnutlsEngine::on_client_hello(const gnutls_datum_t& message) noexcept {
+  // An OpenSSL client that is asked to renegotiate resumes its session. The library remembers that the first handshake
+  // made a ticket, tries to make one again amid this one, and fails; without tickets it makes a full handshake of it.
+  // Tickets are not taken away earlier, because a GnuTLS client remembers likewise, and waits for another one.
+  bool resumes = false;
+  gnutls_ext_raw_parse(&resumes, Hooks::ticket_extension, &message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+  if (resumes) {
+    context_->forbid_tickets(session_.get());
+  }
 }
 
 void GnutlsEngine::on_key_update(bool before, bool incoming, const gnutls_datum_t& message) noexcept {

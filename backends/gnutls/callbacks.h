@@ -13,6 +13,9 @@ class GnutlsEngine;
 // set_callbacks joins a new session with its engine. Owns: nothing; the engine must outlive the session.
 void set_callbacks(gnutls_session_t session, GnutlsEngine& engine);
 
+// set_message_hook lets an established engine see the handshake messages that it has to see.
+void set_message_hook(GnutlsEngine& engine);
+
 // verify_peer is a gnutls_certificate_verify_function: chain, purpose and name. It runs within the handshake, so that
 // the peer hears of a refusal.
 int verify_peer(gnutls_session_t session) noexcept;

@@ -98,18 +98,27 @@ Status GnutlsContext::check() const {
 }
 
 Status GnutlsContext::load() {
-  RIG_TRY_STATUS(load_priorities());
+  RIG_TRY_STATUS(load_priorities(priorities_, ""));
   RIG_TRY_STATUS(config_.psk.has_value() ? load_psk() : load_certificates());
   if (config_.role == Role::server && config_.session_tickets) {
     const int code = gnutls_session_ticket_key_generate(ticket_key_.get());
     if (code < 0) {
       return std::unexpected(library_error(Code::internal, "making the key for session tickets", code));
     }
+    if (config_.allow_renegotiation) {
+      return load_priorities(priorities_without_tickets_, ":%NO_TICKETS_TLS12");
+    }
   }
   return {};
 }
 
-Status GnutlsContext::load_priorities() {
+void GnutlsContext::forbid_tickets(gnutls_session_t session) const noexcept {
+  if (priorities_without_tickets_) {
+    gnutls_priority_set(session, priorities_without_tickets_.get());  // refuses empty ones only
+  }
+}
+
+Status GnutlsContext::load_priorities(Priorities& priorities, const char* options) {
   std::string text = config_.psk.has_value() ? "NONE" : "NORMAL:-VERS-ALL";
   if (config_.version_max == TlsVersion::tls13) {
     text += ":+VERS-TLS1.3";
@@ -120,8 +129,9 @@ Status GnutlsContext::load_priorities() {
   if (config_.psk.has_value()) {
     text += psk_priorities;
   }
+  text += options;
   return allocate(
-      priorities_, [&text](gnutls_priority_t* made) { return gnutls_priority_init2(made, text.c_str(), nullptr, 0); },
+      priorities, [&text](gnutls_priority_t* made) { return gnutls_priority_init2(made, text.c_str(), nullptr, 0); },
       "setting the versions and cipher suites");
 }
 

@@ -34,6 +34,9 @@ class GnutlsContext final : public Context, public std::enable_shared_from_this<
   // prepare gives `session` all that it needs of this context. Errors: no_memory, internal.
   Status prepare(gnutls_session_t session) const;
 
+  // forbid_tickets takes tickets away from `session`, which is a server's and within its second handshake or later.
+  void forbid_tickets(gnutls_session_t session) const noexcept;
+
   // fingerprint digests what this context checks of a peer that is called `host`: a session may be taken up again only
   // where the same would be checked, because a resumed handshake checks nothing. Errors: no_memory.
   std::expected<Fingerprint, Error> fingerprint(std::string_view host) const;
@@ -44,13 +47,14 @@ class GnutlsContext final : public Context, public std::enable_shared_from_this<
  private:
   Status check() const;
   Status load();
-  Status load_priorities();
+  Status load_priorities(Priorities& priorities, const char* options);
   Status load_psk();
   Status load_certificates();
   Status set_alpn(gnutls_session_t session) const;
 
   ContextConfig config_;
   Priorities priorities_;
+  Priorities priorities_without_tickets_;  // where a server may renegotiate
   CertificateCredentials certificates_;
   PskClientCredentials psk_client_;
   PskServerCredentials psk_server_;

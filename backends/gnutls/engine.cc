@@ -227,6 +227,9 @@ void GnutlsEngine::note_handshake() noexcept {
   unsigned certificates = 0;
   const bool certified = gnutls_certificate_get_peers(session, &certificates) != nullptr && certificates > 0;
   facts_.peer_verified = context_->verifies() && certified && (verified_ || facts_.resumed);
+  if (facts_.version == TlsVersion::tls12 && facts_.handshakes == 1) {
+    input_.heed_types();
+  }
   cipher_ = gnutls_ciphersuite_get(session);
   gnutls_datum_t protocol{};
   const int chosen = gnutls_alpn_get_selected_protocol(session, &protocol);
@@ -239,12 +242,19 @@ void GnutlsEngine::note_handshake() noexcept {
 }
 
 std::unexpected<Error> GnutlsEngine::fail(int code) {
+  int alert_received = gnutls_alert_get(session_.get());
+  if (const auto plain = input_.plain_alert(); code == GNUTLS_E_DECRYPTION_FAILED && !handshake_done_ && plain) {
+    // An OpenSSL client that refuses our certificate under TLS 1.3 has no keys for sending yet; the library does not
+    // expect that.
+    code = GNUTLS_E_FATAL_ALERT_RECEIVED;
+    alert_received = *plain;
+  }
   const Evidence evidence{.in_handshake = !handshake_done_ || rehandshaking_,
                           .end_seen = end_seen_,
                           .first_bytes = input_.first_bytes(),
-                          .received_alert = gnutls_alert_get(session_.get())};
+                          .received_alert = alert_received};
   failure_ = hook_failure_.has_value() ? *hook_failure_ : connection_error(code, evidence);
-  const auto alert = hook_alert_.has_value() ? hook_alert_ : alert_for(code);
+  const std::optional<gnutls_alert_description_t> alert = hook_alert_.has_value() ? hook_alert_ : alert_for(code);
   // After close_notify nothing may follow, and nobody hears an alert behind the end of the stream.
   if (alert.has_value() && !close_started_ && failure_->code() != Code::truncated) {
     send_fatal_alert(*alert);
@@ -303,9 +313,7 @@ std::expected<Need, Error> GnutlsEngine::handshake(CipherOut& out) {
     if (code == 0) {
       handshake_done_ = true;
       note_handshake();
-      if (facts_.version == TlsVersion::tls12) {
-        input_.follow_records();
-      }
+      set_message_hook(*this);
       return Need::nothing;
     }
     if (waits(code) && wants_room()) {

@@ -57,6 +57,7 @@ class GnutlsEngine final : public TlsEngine {
   struct Hooks;  // the library's callbacks; they forward to the on_... members
   friend struct Hooks;
   friend void set_callbacks(gnutls_session_t session, GnutlsEngine& engine);
+  friend void set_message_hook(GnutlsEngine& engine);
   friend int verify_peer(gnutls_session_t session) noexcept;
   friend int psk_of_identity(gnutls_session_t session, const gnutls_datum_t* identity, gnutls_datum_t* key) noexcept;
 
@@ -124,6 +125,7 @@ class GnutlsEngine final : public TlsEngine {
   int on_certificate() noexcept;
   int on_identity(ByteView identity, gnutls_datum_t& key) noexcept;
   int on_secret(const char* label, ByteView secret) noexcept;
+  void on_client_hello(const gnutls_datum_t& message) noexcept;
   void on_key_update(bool before, bool incoming, const gnutls_datum_t& message) noexcept;
 
   std::shared_ptr<const GnutlsContext> context_;

@@ -9,7 +9,9 @@ namespace {
 // every few records keeps the cost per byte constant.
 constexpr std::size_t compact_bytes_min = 65536;
 
+constexpr std::uint8_t alert = 21;
 constexpr std::uint8_t application_data = 23;
+constexpr std::size_t header_bytes = 5;
 
 }  // namespace
 
@@ -28,14 +30,31 @@ void Input::feed(ByteView cipher) {
 }
 
 std::optional<std::uint8_t> Input::next_type() const noexcept {
-  if (header_size_ > 0) {
-    return header_[0];
+  if (record_pulled_ > 0) {
+    return head_[0];
   }
   return unread() > 0 ? std::optional(bytes_[used_]) : std::nullopt;
 }
 
 bool Input::data_next() const noexcept {
-  return following_ && next_type() == application_data;
+  return heeding_ && next_type() == application_data;
+}
+
+void Input::heed_types() noexcept {
+  heeding_ = true;
+  record_pulled_ = 0;
+}
+
+std::optional<std::uint8_t> Input::plain_alert() const noexcept {
+  // Encrypted it is longer, or has the type of application data (TLS 1.3).
+  const bool is_alert = record_pulled_ == 0 && head_[0] == alert && record_bytes() == head_.size();
+  return is_alert ? std::optional(head_[6]) : std::nullopt;
+}
+
+// record_bytes is how long the record is that head_ begins; only the header if that is not known yet.
+std::size_t Input::record_bytes() const noexcept {
+  const bool known = record_pulled_ == 0 || record_pulled_ >= header_bytes;
+  return header_bytes + (known ? static_cast<std::size_t>(head_[3]) << 8 | head_[4] : 0);
 }
 
 Input::Pull Input::pull(MutableBytes room, Intake intake) noexcept {
@@ -45,14 +64,12 @@ Input::Pull Input::pull(MutableBytes room, Intake intake) noexcept {
   if (unread() == 0) {
     return {.end = ended_};
   }
-  std::size_t bytes = std::min(room.size(), unread());
-  if (following_) {
-    if ((intake == Intake::data && !data_next()) || (intake == Intake::no_data && data_next())) {
-      return {};
-    }
-    // Never over the end of a header or record: what follows may be for another intake.
-    bytes = std::min(bytes, body_left_ > 0 ? body_left_ : header_.size() - header_size_);
+  if (heeding_ && ((intake == Intake::data && !data_next()) || (intake == Intake::no_data && data_next()))) {
+    return {};
   }
+  // Never over the end of a header or record: what follows may be for another intake.
+  const std::size_t part = record_pulled_ < header_bytes ? header_bytes : record_bytes();
+  const std::size_t bytes = std::min({room.size(), unread(), part - record_pulled_});
   const ByteView pulled = ByteView(bytes_).subspan(used_, bytes);
   std::ranges::copy(pulled, room.begin());
   used_ += bytes;
@@ -61,19 +78,13 @@ Input::Pull Input::pull(MutableBytes room, Intake intake) noexcept {
 }
 
 void Input::follow(ByteView pulled) noexcept {
-  if (!following_) {
-    return;
+  if (record_pulled_ < head_.size()) {
+    const std::size_t kept = std::min(pulled.size(), head_.size() - record_pulled_);
+    std::copy_n(pulled.begin(), kept, head_.begin() + static_cast<std::ptrdiff_t>(record_pulled_));
   }
-  if (body_left_ > 0) {
-    body_left_ -= pulled.size();
-    header_size_ = body_left_ == 0 ? 0 : header_size_;
-    return;
-  }
-  std::ranges::copy(pulled, header_.begin() + static_cast<std::ptrdiff_t>(header_size_));
-  header_size_ += pulled.size();
-  if (header_size_ == header_.size()) {
-    body_left_ = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
-    header_size_ = body_left_ == 0 ? 0 : header_size_;
+  record_pulled_ += pulled.size();
+  if (record_pulled_ >= header_bytes && record_pulled_ == record_bytes()) {
+    record_pulled_ = 0;
   }
 }
 

@@ -36,9 +36,11 @@ class Input {
   // pull moves bytes to `room` (not empty), as far as `intake` allows.
   Pull pull(MutableBytes room, Intake intake) noexcept;
 
-  // follow_records is called at the boundary of two records; from here on record boundaries are known, and Intake is
-  // heeded.
-  void follow_records() noexcept { following_ = true; }
+  // heed_types is called at the boundary of two records; from here on pull() heeds their types.
+  void heed_types() noexcept;
+
+  // plain_alert is the alert that the record pulled last is, if it is one that was never encrypted.
+  std::optional<std::uint8_t> plain_alert() const noexcept;
 
   // data_next is true if the record that the library is in, or else the next one, is application data.
   bool data_next() const noexcept;
@@ -49,15 +51,15 @@ class Input {
 
  private:
   std::optional<std::uint8_t> next_type() const noexcept;
+  std::size_t record_bytes() const noexcept;
   void follow(ByteView pulled) noexcept;
 
   Bytes bytes_;
   std::size_t used_ = 0;  // bytes of bytes_ that were pulled
   bool ended_ = false;
-  bool following_ = false;
-  std::array<std::uint8_t, 5> header_{};  // of the record that the library is in
-  std::size_t header_size_ = 0;           // how much of it was pulled; 0 between two records
-  std::size_t body_left_ = 0;
+  bool heeding_ = false;
+  std::array<std::uint8_t, 7> head_{};  // header and first bytes of the record that the library is in, or was in last
+  std::size_t record_pulled_ = 0;       // how much of it was pulled; 0 between two records
   std::array<std::uint8_t, 32> first_bytes_{};
   std::size_t first_bytes_size_ = 0;
 };
