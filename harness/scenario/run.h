@@ -123,6 +123,7 @@ class Run final : public EndWorld, public ScriptWorld {
   std::vector<std::unique_ptr<Script>> scripts_;
   std::vector<std::thread> threads_;
   std::unique_ptr<EchoWorker> echo_worker_;
+  bool close_asked_ = false;
   bool given_back_ = false;
 };
 

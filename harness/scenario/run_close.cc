@@ -34,6 +34,7 @@ bool Run::wait_for_closed() {
 }
 
 bool Run::close() {
+  close_asked_ = true;
   close_every_end(Verb::close_graceful);
   for (const Connection& connection : connections_) {
     if (connection.relay) {
@@ -145,7 +146,7 @@ bool Run::wind_up() {
   if (!signal_.wait_until([this] { return scripts_done(); }, stall_limit_)) {
     return false;
   }
-  if (!close()) {
+  if (close_asked_ || !close()) {
     close_every_end(Verb::close_abort);
     wait_for_closed();
   }

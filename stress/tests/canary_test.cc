@@ -1,0 +1,257 @@
+// Each canary, put around the reference layer and run through an ordinary scenario, must turn the run red with the
+// report of its own law: whether it sits in the first, a middle or the last connection, on the client or the server.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "harness/scenario/runner.h"
+#include "harness/subjects/canary/canary.h"
+#include "harness/subjects/canary/litterer.h"
+#include "harness/subjects/house.h"
+#include "stress/recipe.h"
+
+namespace rig {
+namespace {
+
+using namespace recipe;
+
+constexpr std::uint32_t clients = 5;
+// A run that stalls is waited for this long; one that does not is never ended by it.
+constexpr std::int64_t stall_limit_us = 1'000'000;
+
+Cell plain_cell(bool fast_track) {
+  Cell cell;
+  cell.client = cell.server = "null";
+  cell.tls = TlsChoice::none;
+  cell.fast_track = fast_track;
+  return cell;
+}
+
+Cell tls_cell(bool fast_track) {
+  Cell cell;
+  cell.client = cell.server = "openssl";
+  cell.fast_track = fast_track;
+  return cell;
+}
+
+// load is the bidir suite for several clients: both sides of each send 30 ops.
+Scenario load(const Cell& cell) {
+  Scenario scenario = find_suite("bidir")->make(cell, Size::tiny, 1);
+  scenario.settings.connections = clients;
+  scenario.reaches.clear();
+  return scenario;
+}
+
+// aborted_load has `side` abort with ops pending, so that they fail: the other side reads nothing before.
+Scenario aborted_load(const Cell& cell, Side side) {
+  const Side other = side == Side::client ? Side::server : Side::client;
+  Scenario scenario = blank("aborted_load", cell, Size::tiny, 1);
+  scenario.settings.connections = clients;
+  tight(scenario);
+  scenario.ops_may_fail = true;
+  scenario.all_delivered = false;
+  scenario.reactions.push_back(when(other, {}, Event::connected, Verb::pause));
+  std::vector<Step> steps{await(Condition::connected),  await(Condition::established), send(64, 16384, 16384),
+                          await(Condition::pending, 2), act(Verb::close_abort),        await(Condition::closed)};
+  if (side == Side::client) {
+    steps.insert(steps.begin(), connect());
+  } else {
+    scenario.threads.push_back(on_loop(Side::client, {}, {connect()}));
+  }
+  scenario.threads.push_back(on_loop(side, {}, steps));
+  scenario.threads.push_back(on_loop(other, {}, {await(Condition::peer_closed), act(Verb::resume)}));
+  scenario.expectations.push_back(expect(side, {}, Event::closed, {Code::aborted}));
+  scenario.expectations.push_back(expect(other, {}, Event::closed, {Code::reset, Code::truncated, std::nullopt}));
+  scenario.reaches.push_back({.counter = "closes_with_pending", .at_least = clients});
+  return scenario;
+}
+
+// Trial is how a canary is brought to its moment.
+struct Trial {
+  Canary canary;
+  std::uint64_t moment = 1;
+  bool fast_track = false;
+  bool stalls = false;  // what it breaks is waited for in vain
+  bool ops_fail = false;
+};
+
+std::vector<Trial> trials() {
+  return {{.canary = Canary::c1_lost, .moment = 3, .stalls = true},
+          {.canary = Canary::c1_twice, .moment = 3},
+          {.canary = Canary::c1_wrong_token, .moment = 3},
+          {.canary = Canary::c1_connected_twice},
+          {.canary = Canary::c2_callback_too, .moment = 3},
+          {.canary = Canary::c2_callback_too, .moment = 3, .fast_track = true},
+          {.canary = Canary::c3_data_after_closed},
+          {.canary = Canary::c4_swapped},
+          {.canary = Canary::c5_short, .moment = 3},
+          {.canary = Canary::c5_success_for_failure, .moment = 2, .ops_fail = true},
+          {.canary = Canary::c6_never_closed, .stalls = true},
+          {.canary = Canary::c6_registration_left},
+          {.canary = Canary::c6_listener_left},
+          {.canary = Canary::s1_changed},
+          {.canary = Canary::s1_lost, .stalls = true},
+          {.canary = Canary::s1_doubled},
+          {.canary = Canary::s1_swapped, .fast_track = true},
+          {.canary = Canary::h1_entry_left, .moment = 3}};
+}
+
+const CanaryKind& kind_of(Canary canary) {
+  return *std::ranges::find(canaries(), canary, &CanaryKind::canary);
+}
+
+RunOptions options_of(const Trial& trial, const rig_subject* subject) {
+  RunOptions options{.subject = subject};
+  if (trial.stalls) {
+    options.stall_limit_us = stall_limit_us;
+  }
+  return options;
+}
+
+Scenario scenario_of(const Trial& trial, const Cell& cell, Side side) {
+  return trial.ops_fail ? aborted_load(cell, side) : load(cell);
+}
+
+// expect_red demands the report of `law`, and of it alone, at an end or a loop of `side`.
+void expect_red(const Verdict& verdict, const Trial& trial, Side side) {
+  EXPECT_TRUE(canary_struck());
+  EXPECT_EQ(verdict.kind, trial.stalls ? VerdictKind::hang : VerdictKind::fail) << verdict_json(verdict);
+  ASSERT_FALSE(verdict.violations.empty()) << verdict_json(verdict);
+  for (const Violation& violation : verdict.violations) {
+    EXPECT_EQ(violation.law, kind_of(trial.canary).law) << violation.where << ": " << violation.message;
+    EXPECT_TRUE(violation.where.starts_with(word(side))) << violation.where << ": " << violation.message;
+  }
+  const std::string report = std::string(law_name(kind_of(trial.canary).law)) + ", " + verdict.violations[0].where;
+  EXPECT_NE(verdict.reason.find(report), std::string::npos) << verdict.reason;
+}
+
+struct Place {
+  Trial trial;
+  Side side;
+  std::uint32_t index;
+};
+
+std::vector<Place> places() {
+  std::vector<Place> all;
+  for (const Trial& trial : trials()) {
+    for (const Side side : {Side::client, Side::server}) {
+      for (const std::uint32_t index : {0u, clients / 2, clients - 1}) {
+        all.push_back({trial, side, index});
+      }
+    }
+  }
+  return all;
+}
+
+// trial_text begins with the law: ctest chooses by it.
+std::string trial_text(const Trial& trial) {
+  const CanaryKind& kind = kind_of(trial.canary);
+  return std::string(law_name(kind.law)) + "_" + std::string(kind.name) + (trial.fast_track ? "_fast_on" : "");
+}
+
+class CanaryRun : public testing::TestWithParam<Place> {};
+
+TEST_P(CanaryRun, TurnsTheRunRedWithItsOwnLaw) {
+  const Place& place = GetParam();
+  const CanarySide side = place.side == Side::client ? CanarySide::client : CanarySide::server;
+  const rig_subject* const subject =
+      make_canary(house_subject(), place.trial.canary, place.index, place.trial.moment, side);
+  const Verdict verdict = run_scenario(scenario_of(place.trial, plain_cell(place.trial.fast_track), place.side),
+                                       options_of(place.trial, subject));
+  expect_red(verdict, place.trial, place.side);
+  // The clients of one loop connect in their order, so the report names the very one; an accepted socket need not be in
+  // the order of the clients, and what a loop still holds is the loop's.
+  if (place.side == Side::client && !verdict.violations.empty() && !verdict.violations[0].where.contains("loop")) {
+    EXPECT_EQ(verdict.violations[0].where, "client " + std::to_string(place.index));
+  }
+}
+
+std::string place_name(const testing::TestParamInfo<Place>& test) {
+  return trial_text(test.param.trial) + "_" + std::string(word(test.param.side)) + "_" +
+         std::to_string(test.param.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(OfFive, CanaryRun, testing::ValuesIn(places()), place_name);
+
+class CanaryTlsRun : public testing::TestWithParam<Trial> {};
+
+TEST_P(CanaryTlsRun, TurnsTheRunRedWithItsOwnLaw) {
+  const Trial& trial = GetParam();
+  const rig_subject* const subject = make_canary(house_subject(), trial.canary, clients / 2, trial.moment);
+  const Verdict verdict =
+      run_scenario(scenario_of(trial, tls_cell(trial.fast_track), Side::client), options_of(trial, subject));
+  expect_red(verdict, trial, Side::client);
+}
+
+std::string trial_name(const testing::TestParamInfo<Trial>& test) {
+  return trial_text(test.param);
+}
+
+INSTANTIATE_TEST_SUITE_P(Openssl, CanaryTlsRun, testing::ValuesIn(trials()), trial_name);
+
+// Three clients, each with a loop of its own and three senders side by side: one bad thread or one bad connection among
+// them is enough.
+class CanaryThreadsRun : public testing::TestWithParam<Trial> {};
+
+TEST_P(CanaryThreadsRun, TurnsTheRunRedWithItsOwnLaw) {
+  const Trial& trial = GetParam();
+  for (const std::uint32_t index : {0u, 1u, 2u}) {
+    const rig_subject* const subject = make_canary(house_subject(), trial.canary, index, trial.moment);
+    const Scenario scenario = find_suite("threads_send_load")->make(plain_cell(trial.fast_track), Size::tiny, 1);
+    expect_red(run_scenario(scenario, options_of(trial, subject)), trial, Side::client);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(ThreeByThree, CanaryThreadsRun,
+                         testing::Values(Trial{.canary = Canary::c1_twice, .moment = 20},
+                                         Trial{.canary = Canary::c5_short, .moment = 20},
+                                         Trial{.canary = Canary::h1_entry_left, .moment = 20},
+                                         Trial{.canary = Canary::h1_entry_left, .moment = 20, .fast_track = true}),
+                         trial_name);
+
+// The dual: the wrapper alone changes nothing, in every scenario that the canaries were put into.
+TEST(CanaryDual, NoneIsGreen) {
+  for (const bool fast_track : {false, true}) {
+    for (const Cell& cell : {plain_cell(fast_track), tls_cell(fast_track)}) {
+      for (const Side side : {Side::client, Side::server}) {
+        for (const Scenario& scenario :
+             {load(cell), aborted_load(cell, side), find_suite("threads_send_load")->make(cell, Size::tiny, 1)}) {
+          const CanarySide canary_side = side == Side::client ? CanarySide::client : CanarySide::server;
+          const rig_subject* const subject = make_canary(house_subject(), Canary::none, 0, 1, canary_side);
+          const Verdict verdict = run_scenario(scenario, {.subject = subject});
+          EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+          EXPECT_FALSE(canary_struck());
+        }
+      }
+    }
+  }
+}
+
+TEST(CanaryComplete, EveryCanaryIsTried) {
+  for (const CanaryKind& kind : canaries()) {
+    EXPECT_TRUE(std::ranges::any_of(trials(), [&](const Trial& trial) { return trial.canary == kind.canary; }))
+        << kind.name;
+  }
+}
+
+// The real thing: an entry in OpenSSL's own error queue, seen through the source that the backend names. It is on the
+// thread of the caller, whatever library the connection uses.
+TEST(OpensslQueue, H1_AnEntryThatASendLeavesIsReported) {
+  for (const Cell& cell : {plain_cell(true), tls_cell(true), tls_cell(false)}) {
+    const Verdict verdict = run_scenario(load(cell), {.subject = make_litterer(house_subject())});
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    ASSERT_FALSE(verdict.violations.empty());
+    EXPECT_EQ(verdict.violation_count, 2u * clients * 30);  // once for each send, and not again for the next call
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::h1_nothing_left);
+      EXPECT_TRUE(violation.message.starts_with("send left an entry in the OpenSSL error queue: 0x"))
+          << violation.message;
+      EXPECT_TRUE(violation.message.contains("internal error")) << violation.message;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rig
