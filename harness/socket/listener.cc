@@ -51,6 +51,7 @@ std::expected<std::shared_ptr<Listener>, Error> Listener::open(std::shared_ptr<L
     RIG_TRY(where, acceptor->local_endpoint());
     std::shared_ptr<Listener> listener(
         new Listener(std::move(loop), std::move(context), std::move(acceptor), std::move(where), config, events));
+    listener->closed_ = false;
     listener->places_->listener = listener;
     Status status = listener->loop_->attach(listener, 1);
     if (status.has_value()) {

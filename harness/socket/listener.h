@@ -89,7 +89,7 @@ class Listener final : public LoopObject {
   std::shared_ptr<Places> places_;
   ObjectTimer retry_timer_{*this};
   bool accepting_ = true;
-  bool closed_ = false;
+  bool closed_ = true;  // until open() has made it
   Counters counters_;
 };
 

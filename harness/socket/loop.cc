@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <new>
+#include <utility>
 
 #include "harness/base/check.h"
 
@@ -30,6 +31,10 @@ Loop::Loop(std::unique_ptr<Poller> poller, bool fast_track)
 
 std::expected<std::shared_ptr<Loop>, Error> Loop::make(PollerKind kind, bool fast_track) noexcept {
   RIG_TRY(poller, make_poller(kind));
+  return make(std::move(poller), fast_track);
+}
+
+std::expected<std::shared_ptr<Loop>, Error> Loop::make(std::unique_ptr<Poller> poller, bool fast_track) noexcept {
   try {
     return std::shared_ptr<Loop>(new Loop(std::move(poller), fast_track));
   } catch (const std::bad_alloc&) {
@@ -57,14 +62,15 @@ Status Loop::turn(std::int64_t timeout_us) {
     const std::int64_t left = std::max<std::int64_t>(0, deadline - now_us());
     timeout_us = timeout_us < 0 ? left : std::min(timeout_us, left);
   }
-  armed_in_turn_ = false;
+  look_again_ = false;
   auto reports = poll_once(timeout_us);
   expire_timers();
   int rounds = 0;
   while (rounds < rounds_per_turn && run_scheduled()) {
     ++rounds;
   }
-  if (reports.has_value() && armed_in_turn_) {
+  while (reports.has_value() && std::exchange(look_again_, false) && rounds < rounds_per_turn) {
+    ++rounds;
     reports = poll_once(0);
     while (rounds < rounds_per_turn && run_scheduled()) {
       ++rounds;
@@ -199,12 +205,10 @@ Status Loop::watch(LoopObject& object, NativeHandle handle, Interest interest) n
     RIG_CHECK(object.slot_ != LoopObject::unattached);
     key = key_of(object.slot_, slots_[object.slot_].generation);
   }
-  armed_in_turn_ = armed_in_turn_ || interest.writable;
   return poller_->add(handle, key, interest);
 }
 
 Status Loop::rewatch(NativeHandle handle, Interest interest) noexcept {
-  armed_in_turn_ = armed_in_turn_ || interest.writable;
   return poller_->modify(handle, interest);
 }
 

@@ -69,9 +69,9 @@ struct LoopCounts {
 };
 
 // Loop waits for its poller, then serves what is due. A turn is: wait; reports; expired timers; scheduled objects, and
-// those that they schedule, for a bounded number of rounds; and, if anything was armed on the way, one look at the
-// poller without waiting, so that an op sent inside a callback leaves in the same turn also where every send goes
-// through the poller.
+// those that they schedule; and, for as long as somebody asks for it, another look at the poller without waiting, so
+// that an op sent inside a callback leaves in the same turn also where every send goes through the poller. The rounds
+// of one turn are bounded.
 //
 // Owns: the poller and, while attached, its objects. Destroy it when nothing is attached.
 // Thread: turn() on one thread at a time. schedule(), wake(), fast_track() and now_us() on any. All other verbs on the
@@ -80,6 +80,8 @@ class Loop {
  public:
   // make makes one. Errors: as make_poller().
   static std::expected<std::shared_ptr<Loop>, Error> make(PollerKind kind, bool fast_track) noexcept;
+  // make over a poller that the caller brings. Errors: no_memory.
+  static std::expected<std::shared_ptr<Loop>, Error> make(std::unique_ptr<Poller> poller, bool fast_track) noexcept;
   ~Loop();
 
   // turn waits at most `timeout_us` (below 0: without limit), not at all if something is due. It must not be called
@@ -102,6 +104,9 @@ class Loop {
   Status watch(LoopObject& object, NativeHandle handle, Interest interest) noexcept;
   Status rewatch(NativeHandle handle, Interest interest) noexcept;
   void unwatch(NativeHandle handle) noexcept;
+
+  // look_again asks for one more look at the poller, without waiting, before the current turn ends.
+  void look_again() noexcept { look_again_ = true; }
 
   void arm(ObjectTimer& timer, std::int64_t delay_us) noexcept { timers_.arm(timer, now_us() + delay_us); }
   void cancel(ObjectTimer& timer) noexcept { timers_.cancel(timer); }
@@ -135,7 +140,7 @@ class Loop {
   std::atomic<std::thread::id> turning_{};
   TimerQueue timers_;
   std::size_t timers_reserved_ = 0;
-  bool armed_in_turn_ = false;
+  bool look_again_ = false;
   Bytes cipher_buffer_;
   Bytes plain_buffer_;
 

@@ -137,7 +137,7 @@ struct SendQueue::Lanes {
 
   void append(Node* node) noexcept;
   void settle(Node& node, OpState state) noexcept;
-  void settle_front() noexcept;
+  void settle_front(bool also_waiting) noexcept;
   void pass_empty_ops() noexcept;
   void release_node(Node* node) noexcept;
   void release_chunk(Chunk* chunk) noexcept;
@@ -202,10 +202,10 @@ void SendQueue::Lanes::settle(Node& node, OpState state) noexcept {
   plain_bytes -= node.plain_bytes;
 }
 
-void SendQueue::Lanes::settle_front() noexcept {
+void SendQueue::Lanes::settle_front(bool also_waiting) noexcept {
   while (first_pending != nullptr) {
     Node& node = *first_pending;
-    const bool taken = &node == first_waiting ? node.plain_bytes == 0 : node.wire_end <= front;
+    const bool taken = &node == first_waiting ? also_waiting && node.plain_bytes == 0 : node.wire_end <= front;
     if (!taken) {
       return;
     }
@@ -429,11 +429,11 @@ void SendQueue::consume(std::size_t bytes) noexcept {
   if (lanes.front == lanes.tail && lanes.front_chunk != nullptr && !lanes.prepared) {
     lanes.drop_front_chunk();
   }
-  lanes.settle_front();
+  lanes.settle_front(false);
 }
 
 void SendQueue::settle_front() noexcept {
-  lanes_->settle_front();
+  lanes_->settle_front(true);
 }
 
 void SendQueue::cancel_all(const Error& error) noexcept {
@@ -479,6 +479,10 @@ bool SendQueue::take_writable_again() noexcept {
   }
   lanes.refused_bytes.reset();
   return true;
+}
+
+bool SendQueue::refused() const noexcept {
+  return lanes_->refused_bytes.has_value();
 }
 
 bool SendQueue::has_completed() const noexcept {

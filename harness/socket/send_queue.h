@@ -100,7 +100,8 @@ class SendQueue {
   void consume(std::size_t bytes) noexcept;
 
   // settle_front completes ops at the front that have nothing (left) to send: zero-length ones, which wait for the ops
-  // before them but never for control ciphertext. consume() includes it.
+  // before them but never for control ciphertext. Call it once the connection may carry ops at all: consume() leaves
+  // those of the waiting lane alone, so that none is done before the handshake is.
   void settle_front() noexcept;
 
   // cancel_all makes every op that is not DONE CANCELLED with `error`, in issue order behind the DONE ones, and drops
@@ -115,6 +116,9 @@ class SendQueue {
   // to half their limits or below, and the smallest op that was refused fits (else its owner would come back in vain,
   // again and again).
   bool take_writable_again() noexcept;
+
+  // refused is true from a push that was refused with would_block until take_writable_again() was true.
+  bool refused() const noexcept;
 
   bool has_completed() const noexcept;       // pop_completed() would hand out something
   bool idle() const noexcept;                // no op is pending, nothing is completed, the wire lane is empty

@@ -1,6 +1,7 @@
 // Verbs and draining: what any thread may do to a socket. The loop's side is in tls_socket_loop.cc.
 #include "harness/socket/tls_socket.h"
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <utility>
@@ -12,6 +13,9 @@ namespace {
 
 constexpr std::size_t pieces_per_send = 64;
 constexpr std::size_t timers_per_socket = 3;
+// So much is sent from one socket before the others of the loop have their turn: senders on other threads may be as
+// fast as the wire.
+constexpr std::size_t send_bytes_per_turn = 256 * 1024;
 
 // SilentEvents receives what nobody adopted.
 class SilentEvents final : public SocketEvents {
@@ -135,7 +139,8 @@ std::expected<SendOutcome, Error> TlsSocket::send(Token token, ByteView plain, b
     if (queue_.pop_completed().has_value()) {
       outcome = SendOutcome::completed;
     }
-    if (queue_.idle() && !failure_.has_value() && closing_ == Closing::no) {
+    // A send of another thread that was refused in between waits for on_writable: the loop has to look.
+    if (queue_.idle() && !queue_.refused() && !failure_.has_value() && closing_ == Closing::no) {
       return outcome;
     }
   }
@@ -254,6 +259,7 @@ void TlsSocket::drain(bool until_completed) {
   }
   draining_ = true;
   std::array<ByteView, pieces_per_send> pieces;
+  std::size_t budget = send_bytes_per_turn;
   for (;;) {
     encrypt_ahead();
     end_our_direction();
@@ -262,7 +268,6 @@ void TlsSocket::drain(bool until_completed) {
     }
     const SendQueue::Gathered run = queue_.gather(pieces, closing_ != Closing::no);
     if (run.bytes == 0) {
-      queue_.settle_front();
       break;
     }
     mutex_.unlock();
@@ -281,6 +286,14 @@ void TlsSocket::drain(bool until_completed) {
     if (until_completed && queue_.has_completed()) {
       break;
     }
+    budget -= std::min(budget, *sent);
+    if (budget == 0 && !until_completed) {
+      loop_->schedule(*this);
+      break;
+    }
+  }
+  if (phase_ == Phase::open) {
+    queue_.settle_front();
   }
   draining_ = false;
 }

@@ -368,8 +368,11 @@ void TlsSocket::release() {
 }
 
 void TlsSocket::update_interest() {
-  const Interest wanted{.readable = receiving(),
-                        .writable = phase_ == Phase::connecting || blocked_ || (!loop_->fast_track() && sendable())};
+  const bool through_poller = !loop_->fast_track() && !blocked_ && sendable();
+  const Interest wanted{.readable = receiving(), .writable = phase_ == Phase::connecting || blocked_ || through_poller};
+  if (through_poller || (wanted.writable && !interest_.writable)) {
+    loop_->look_again();
+  }
   const bool watch = !hung_up_ || wanted.readable;
   if (watch && !watched_) {
     if (const Status status = loop_->watch(*this, transport_->handle(), wanted); !status.has_value()) {

@@ -77,9 +77,9 @@ class Transport {
   virtual std::expected<Endpoint, Error> peer_endpoint() const = 0;
 };
 
-// connect_tcp begins a connection. The stream is in progress, or already connected where the system does that at once;
-// the caller waits for writable and asks finish_connect(). Errors: invalid_argument (the host is not numeric),
-// no_descriptors, refused or unreachable where the system says so at once.
+// connect_tcp begins a connection. The stream is in progress, or already connected or refused where the system does
+// that at once; in each case the caller waits for writable and asks finish_connect(). Errors: only what cannot become a
+// stream at all: invalid_argument (the host is not numeric), no_descriptors, no_memory, unsupported (no IPv6 here).
 std::expected<std::unique_ptr<Transport>, Error> connect_tcp(const Endpoint& peer) noexcept;
 
 // Acceptor is a listening TCP socket. Owns: its descriptor, as Transport. Thread: one thread at a time.

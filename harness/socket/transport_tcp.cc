@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <limits>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "harness/base/check.h"
@@ -111,6 +112,8 @@ class TcpTransport final : public Transport {
     descriptor_ = descriptor;
     connected_ = connected;
   }
+  // refuse notes a connect that failed at once.
+  void refuse(const Error& error) noexcept { connect_failure_ = error; }
 
   NativeHandle handle() const noexcept override { return posix_handle(descriptor_); }
   Status finish_connect() noexcept override;
@@ -134,7 +137,7 @@ class TcpTransport final : public Transport {
  private:
   int descriptor_ = -1;
   bool connected_ = false;
-  int connect_errno_ = 0;  // how the connect failed, once that is known
+  std::optional<Error> connect_failure_;  // how the connect failed, once that is known
 };
 
 // SO_ERROR gives an error once and forgets it. So it is asked only while the connect is in progress (later the error is
@@ -147,14 +150,18 @@ Status TcpTransport::finish_connect() noexcept {
   if (connected_) {
     return {};
   }
-  if (connect_errno_ == 0) {
-    socklen_t bytes = sizeof connect_errno_;
-    if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &connect_errno_, &bytes) < 0) {
+  if (!connect_failure_.has_value()) {
+    int pending = 0;
+    socklen_t bytes = sizeof pending;
+    if (::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &pending, &bytes) < 0) {
       return std::unexpected(system_error("getsockopt", errno));
     }
+    if (pending != 0) {
+      connect_failure_ = system_error("connect", pending);
+    }
   }
-  if (connect_errno_ != 0) {
-    return std::unexpected(system_error("connect", connect_errno_));
+  if (connect_failure_.has_value()) {
+    return std::unexpected(*connect_failure_);
   }
   // No error so far means connected, or still trying; only the first has a peer.
   Address peer{};
@@ -380,9 +387,11 @@ std::expected<std::unique_ptr<Transport>, Error> connect_tcp(const Endpoint& pee
     return transport;
   }
   if (errno == EAGAIN) {  // connect(2): it will not come by itself, so it must not look like "in progress"
-    return std::unexpected(Error(Code::refused_by_system, "connect: no free route entry or local port", errno));
+    transport->refuse(Error(Code::refused_by_system, "connect: no free route entry or local port", errno));
+  } else {
+    transport->refuse(system_error("connect", errno));
   }
-  return std::unexpected(system_error("connect", errno));
+  return transport;
 }
 
 std::expected<std::unique_ptr<Acceptor>, Error> listen_tcp(const Endpoint& local, int backlog) noexcept {

@@ -55,7 +55,7 @@ class World {
   void control(const Step& step);
   void gather(const Step& step);
   void consume(const Step& step);
-  void settle();
+  void settle(bool also_waiting);
   void pop(const Step& step);
   void cancel(const Step& step);
   void writable(const Step&) { check_writable(); }
@@ -219,13 +219,13 @@ void World::consume(const Step& step) {
   front_ += taken;
   held_.clear();
   held_bytes_ = 0;
-  settle();
+  settle(false);
 }
 
-void World::settle() {
+void World::settle(bool also_waiting) {
   while (!pending_.empty()) {
     const ModelOp& op = pending_.front();
-    if (!(op.passed ? op.wire_end <= front_ : op.bytes == 0)) {
+    if (!(op.passed ? op.wire_end <= front_ : also_waiting && op.bytes == 0)) {
       return;
     }
     completed_.push_back(op);
@@ -298,7 +298,7 @@ void World::run(const Step& step) {
     (this->*verbs[step.verb])(step);
   } else if (step.verb == std::size(verbs)) {
     queue_.settle_front();
-    settle();
+    settle(true);
   } else if (step.amount % 4 == 0) {
     cancel(step);
   }

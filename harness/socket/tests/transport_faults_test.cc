@@ -72,13 +72,20 @@ TEST(transport_faults, a_refused_option_is_said_and_ends_nothing) {
   EXPECT_EQ(send_text(*pair.client, "on"), 2U);
 }
 
-TEST(transport_faults, a_connect_that_fails_at_once_is_refused_at_once) {
-  fail_next(Call::connect, ENETUNREACH);
-  EXPECT_EQ(code_of(connect_tcp(anywhere)), Code::unreachable);
-  fail_next(Call::connect, ECONNREFUSED);
-  EXPECT_EQ(code_of(connect_tcp(anywhere)), Code::refused);
-  fail_next(Call::connect, EAGAIN);
-  EXPECT_EQ(code_of(connect_tcp(anywhere)), Code::refused_by_system);
+// The system makes such a stream writable, like one whose connect failed later.
+TEST(transport_faults, a_connect_that_fails_at_once_is_told_by_finish_connect) {
+  for (const auto& [errno_value, code] :
+       {std::pair{ENETUNREACH, Code::unreachable}, {ECONNREFUSED, Code::refused}, {EAGAIN, Code::refused_by_system}}) {
+    fail_next(Call::connect, errno_value);
+    const auto refused = connect_tcp(anywhere);
+    ASSERT_TRUE(refused);
+    until_writable(**refused);
+    EXPECT_EQ(code_of((*refused)->finish_connect()), code);
+    EXPECT_EQ(code_of((*refused)->finish_connect()), code);
+  }
+}
+
+TEST(transport_faults, a_connection_that_gets_no_descriptor_is_refused_at_once) {
   fail_next(Call::socket, EMFILE);
   EXPECT_EQ(code_of(connect_tcp(anywhere)), Code::no_descriptors);
   fail_next(Call::socket, EAFNOSUPPORT);
