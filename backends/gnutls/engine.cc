@@ -416,6 +416,9 @@ std::expected<ReadStep, Error> GnutlsEngine::read(MutableBytes plain, CipherOut&
     return ReadStep{.end = true};
   }
   const Verb verb(*this, out);
+  // What a write has to wait for goes on its way with every verb; whether it is out is for write() to say.
+  RIG_TRY(pushed, settle_pending());
+  static_cast<void>(pushed);
   // Each turn consumes a record of the input, so there is a last one.
   for (;;) {
     bool room_wanted = false;
