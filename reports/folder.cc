@@ -118,11 +118,9 @@ Status swap_in(const fs::path& fresh, const fs::path& target) {
   return why ? refuse("cannot replace the report", target, why) : Status{};
 }
 
-}  // namespace
-
-Status write_report(const Report& report, const std::string& folder) {
+// The folder that is meant by a name; through symbolic links: the folder they lead to is replaced, not they.
+std::expected<fs::path, Error> target_of(const std::string& folder) {
   std::error_code why;
-  // Through symbolic links: the folder they lead to is replaced, not they.
   fs::path target = folder.empty() ? fs::path() : fs::weakly_canonical(fs::absolute(folder, why), why);
   target = target.has_filename() ? target : target.parent_path();
   if (why) {
@@ -132,8 +130,25 @@ Status write_report(const Report& report, const std::string& folder) {
     return refuse_argument(folder, "is no name for a report's folder");
   }
   RIG_TRY_STATUS(may_replace(target));
-  const Temporary fresh(target.parent_path() /
-                        ("." + target.filename().string() + ".new-" + std::to_string(::getpid())));
+  return target;
+}
+
+// The place beside it where the report is made.
+fs::path place_beside(const fs::path& target) {
+  return target.parent_path() / ("." + target.filename().string() + ".new-" + std::to_string(::getpid()));
+}
+
+}  // namespace
+
+Status check_report_folder(const std::string& folder) {
+  RIG_TRY(target, target_of(folder));
+  const Temporary fresh(place_beside(target));
+  return write_file(fresh.path() / jsonl_name, "");
+}
+
+Status write_report(const Report& report, const std::string& folder) {
+  RIG_TRY(target, target_of(folder));
+  const Temporary fresh(place_beside(target));
   RIG_TRY_STATUS(write_file(fresh.path() / jsonl_name, report_jsonl(report)));
   RIG_TRY_STATUS(write_file(fresh.path() / "junit.xml", report_junit(report)));
   RIG_TRY_STATUS(write_file(fresh.path() / "index.html", report_html(report)));

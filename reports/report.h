@@ -42,6 +42,10 @@ std::string report_html(const Report& report);
 // report in it, which is left alone), refused_by_system and others with the path and the reason.
 Status write_report(const Report& report, const std::string& folder);
 
+// check_report_folder is what write_report would refuse about `folder`, asked before there is anything to write: a run
+// of hours must not end with that. Only parent folders that were missing are made. Errors: those of write_report.
+Status check_report_folder(const std::string& folder);
+
 // read_verdicts reads the verdicts.jsonl of a report. Errors: as the system refuses it; invalid_argument with the line.
 std::expected<std::vector<Verdict>, Error> read_verdicts(const std::string& folder);
 

@@ -1,11 +1,12 @@
 #include "harness/cli/failure.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <string_view>
 
-#include "harness/cli/words.h"
 #include "harness/scenario/runner.h"
+#include "harness/scenario/text.h"
 
 namespace rig::cli {
 namespace {
@@ -40,18 +41,26 @@ std::string indented(const std::string& text) {
 
 }  // namespace
 
-Status keep_failure(Finished& finished, const Scenario& scenario, const std::string& folder) {
-  RIG_TRY(path, keep_scenario(scenario, folder));
-  finished.verdict.repro = "tlsrig replay " + shell_word(path);
-  if (finished.output.empty()) {
-    return {};
+std::vector<ReportFile> failure_files(const Finished& finished, const Scenario& scenario) {
+  const std::string name = scenario_file_name(scenario);
+  std::vector<ReportFile> files{{name, print_scenario(scenario)}};
+  if (!finished.output.empty()) {
+    files.push_back({name.substr(0, name.size() - std::string_view(".scn").size()) + ".log", finished.output});
   }
-  const std::string log_path = path.substr(0, path.size() - std::string_view(".scn").size()) + ".log";
-  std::ofstream log(log_path, std::ios::binary | std::ios::trunc);
-  log << finished.output;
-  log.close();
-  if (!log) {
-    return std::unexpected(Error(Code::refused_by_system, "cannot write " + log_path));
+  return files;
+}
+
+Status keep_files(const std::vector<ReportFile>& files, const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  for (const ReportFile& kept : files) {
+    const std::string path = folder + "/" + kept.name;
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << kept.content;
+    file.close();
+    if (!file) {
+      return std::unexpected(Error(Code::refused_by_system, "cannot write " + path));
+    }
   }
   return {};
 }

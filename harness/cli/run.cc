@@ -18,12 +18,14 @@
 #include "harness/cli/progress.h"
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
+#include "harness/cli/words.h"
 #include "reports/report.h"
 
 namespace rig::cli {
 namespace {
 
 constexpr std::chrono::milliseconds turn{100};
+constexpr const char* kept_in_report = "failures";
 
 // Interrupts turns SIGINT, SIGTERM and SIGHUP into a readable descriptor for as long as it lives.
 class Interrupts {
@@ -99,9 +101,7 @@ class Session {
         subject_(subject),
         agenda_(command, std::move(cases)),
         progress_(command.json ? stderr : stdout, agenda_.expected()),
-        children_(command.case_limit, interrupts_.descriptor()),
-        keep_folder_(command.keep_folder.value_or(
-            command.report_folder.has_value() ? *command.report_folder + "/failures" : "tlsrig-failures")) {}
+        children_(command.case_limit, interrupts_.descriptor()) {}
 
   int run() {
     const auto stopped = run_all();
@@ -153,9 +153,7 @@ class Session {
     if (verdict.kind == VerdictKind::skip) {
       ++skip_reasons_[verdict.reason];
     } else if (verdict.kind != VerdictKind::pass) {
-      if (const Status kept = keep_failure(finished, running->second, keep_folder_); !kept.has_value()) {
-        progress_.line("the scenario could not be kept: " + std::string(kept.error().detail()));
-      }
+      keep(finished, running->second);
       show_verdict(progress_, finished);
     }
     running_.erase(running);
@@ -164,8 +162,24 @@ class Session {
       std::fflush(stdout);
     }
     if (command_.report_folder.has_value()) {
-      verdicts_.push_back(std::move(verdict));
+      report_.verdicts.push_back(std::move(verdict));
     }
+  }
+
+  // Into the folder that was named, else into the report, which comes into being as a whole at the end.
+  void keep(Finished& finished, const Scenario& scenario) {
+    std::vector<ReportFile> files = failure_files(finished, scenario);
+    std::string folder = command_.keep_folder.value_or("tlsrig-failures");
+    if (!command_.keep_folder.has_value() && command_.report_folder.has_value()) {
+      folder = *command_.report_folder + "/" + kept_in_report;
+      for (const ReportFile& file : files) {
+        report_.files.push_back({std::string(kept_in_report) + "/" + file.name, file.content});
+      }
+    } else if (const Status kept = keep_files(files, folder); !kept.has_value()) {
+      progress_.line("the scenario could not be kept: " + std::string(kept.error().detail()));
+      return;
+    }
+    finished.verdict.repro = "tlsrig replay " + shell_word(folder + "/" + files.front().name);
   }
 
   // The skips with their reasons, the report, and the summary as the last line.
@@ -175,7 +189,8 @@ class Session {
     }
     std::optional<Refusal> refusal;
     if (command_.report_folder.has_value()) {
-      if (const Status written = write_report(*command_.report_folder, verdicts_); !written.has_value()) {
+      report_.made_at = made_at();
+      if (const Status written = write_report(report_, *command_.report_folder); !written.has_value()) {
         refusal = Refusal{exit_lacking, std::string(written.error().detail())};
       } else {
         progress_.line("report: " + *command_.report_folder + "/index.html");
@@ -192,31 +207,31 @@ class Session {
   Agenda agenda_;
   Progress progress_;
   Children children_;
-  const std::string keep_folder_;
   std::size_t next_id_ = 0;
   Tally tally_;
   std::map<std::size_t, Scenario> running_;
   std::map<std::string, std::size_t> skip_reasons_;
-  std::vector<Verdict> verdicts_;
+  Report report_;
 };
 
 // A folder that cannot be written is said before the run, not after it.
-std::optional<Refusal> check_folder(const std::optional<std::string>& folder) {
-  if (!folder.has_value()) {
-    return std::nullopt;
+std::optional<Refusal> check_folders(const RunCommand& command) {
+  if (command.report_folder.has_value()) {
+    if (const Status checked = check_report_folder(*command.report_folder); !checked.has_value()) {
+      return Refusal{exit_lacking, std::string(checked.error().detail())};
+    }
   }
-  std::error_code failed;
-  std::filesystem::create_directories(*folder, failed);
-  if (!failed && !std::filesystem::is_directory(*folder, failed) && !failed) {
-    failed = std::make_error_code(std::errc::not_a_directory);
+  if (command.keep_folder.has_value()) {
+    std::error_code failed;
+    std::filesystem::create_directories(*command.keep_folder, failed);
+    if (!failed && ::access(command.keep_folder->c_str(), W_OK | X_OK) != 0) {
+      failed = std::error_code(errno, std::generic_category());
+    }
+    if (failed) {
+      return Refusal{exit_lacking, "cannot write into '" + *command.keep_folder + "': " + failed.message()};
+    }
   }
-  if (!failed && ::access(folder->c_str(), W_OK | X_OK) != 0) {
-    failed = std::error_code(errno, std::generic_category());
-  }
-  if (!failed) {
-    return std::nullopt;
-  }
-  return Refusal{exit_lacking, "cannot write into " + *folder + ": " + failed.message()};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -230,10 +245,8 @@ int run_cases(const RunCommand& command) {
   if (!cases.has_value()) {
     return refuse(cases.error());
   }
-  for (const auto& folder : {command.report_folder, command.keep_folder}) {
-    if (const auto refusal = check_folder(folder); refusal.has_value()) {
-      return refuse(*refusal);
-    }
+  if (const auto refusal = check_folders(command); refusal.has_value()) {
+    return refuse(*refusal);
   }
   Session session(command, **subject, std::move(*cases));
   return session.run();

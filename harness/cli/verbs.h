@@ -2,6 +2,8 @@
 // sentence each, and returns the exit code.
 #pragma once
 
+#include <string>
+
 #include "harness/cli/options.h"
 
 namespace rig::cli {
@@ -21,6 +23,9 @@ int doctor(const DoctorCommand& command);
 
 // rewrite_report renders a report folder anew from its verdicts.
 int rewrite_report(const ReportCommand& command);
+
+// made_at says when and where a report is made: "2025-11-20 14:03 UTC on Linux 6.1.0 x86_64, tlsrig 0.1.0".
+std::string made_at();
 
 // refuse prints the sentence and returns the exit code.
 int refuse(const Refusal& refusal);

@@ -249,11 +249,14 @@ std::optional<int> run_as_child(int argc, char** argv) {
   return verdict.kind == VerdictKind::pass || verdict.kind == VerdictKind::skip ? 0 : 1;
 }
 
+std::string scenario_file_name(const Scenario& scenario) {
+  return scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed) + ".scn";
+}
+
 std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
-  const std::string path =
-      folder + "/" + scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed) + ".scn";
+  const std::string path = folder + "/" + scenario_file_name(scenario);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << print_scenario(scenario);
   file.close();

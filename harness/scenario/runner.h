@@ -35,8 +35,11 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options = {});
 // this process was started for one scenario, it runs that and returns the exit code.
 std::optional<int> run_as_child(int argc, char** argv);
 
-// keep_scenario writes the text of a scenario to `folder` under a name made of suite, cell and seed, and returns the
-// path. Errors: refused_by_system with the path in the sentence.
+// scenario_file_name is suite, cell and seed as the name of a file: "bidir.gnutls~gnutls.tls13.poll.fast_on.seed7.scn".
+std::string scenario_file_name(const Scenario& scenario);
+
+// keep_scenario writes the text of a scenario to `folder` under that name, and returns the path. Errors:
+// refused_by_system with the path in the sentence.
 std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder);
 
 }  // namespace rig

@@ -49,7 +49,15 @@ class ReportFolderTest : public testing::Test {
     return report;
   }
 
+  // What write_report refuses; check_report_folder must have said the same about the folder beforehand.
   static std::string refusal(const Report& report, const fs::path& folder) {
+    const Status checked = check_report_folder(folder.string());
+    if (!checked.has_value()) {
+      const Status refused = write_report(report, folder.string());
+      EXPECT_FALSE(refused.has_value());
+      EXPECT_EQ(refused.error().detail(), checked.error().detail());
+      return std::string(checked.error().detail());
+    }
     const Status written = write_report(report, folder.string());
     return written.has_value() ? "written" : std::string(written.error().detail());
   }
@@ -65,6 +73,15 @@ TEST_F(ReportFolderTest, HoldsTheReportAndNothingIsLeftBesideIt) {
   EXPECT_EQ(names_in(root_ / "a/b/latest"), (Names{"index.html", "junit.xml", "verdicts.jsonl"}));
   EXPECT_EQ(read(root_ / "a/b/latest/index.html"), report_html(small("one")));
   EXPECT_EQ(read(root_ / "a/b/latest/junit.xml"), report_junit(small("one")));
+}
+
+TEST_F(ReportFolderTest, ACheckLeavesNothingAndTouchesNoReport) {
+  ASSERT_TRUE(check_report_folder((root_ / "latest").string()).has_value());
+  EXPECT_EQ(names_in(root_), Names{});
+  ASSERT_EQ(refusal(small("one"), root_ / "latest"), "written");
+  ASSERT_TRUE(check_report_folder((root_ / "latest").string()).has_value());
+  EXPECT_EQ(names_in(root_), Names{"latest"});
+  EXPECT_EQ(read(root_ / "latest/index.html"), report_html(small("one")));
 }
 
 TEST_F(ReportFolderTest, AnEarlierReportIsReplacedAsAWhole) {

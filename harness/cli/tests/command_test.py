@@ -110,8 +110,14 @@ class Lacking(Command):
 
     def test_report_folder_that_cannot_be_written(self):
         self.write("file", "")
-        self.refused(3, "cannot write into file", "run", *ONE, "--report", "file")
-        self.refused(3, "cannot write into file/below", "run", *ONE, "--report", "file/below")
+        self.refused(3, "file' is a file; a report is written to a folder", "run", *ONE, "--report", "file")
+        self.refused(3, "Not a directory", "run", *ONE, "--report", "file/below")
+        self.refused(3, "cannot write into 'file/below': Not a directory", "run", *ONE, "--keep", "file/below")
+
+    def test_report_folder_with_other_things(self):
+        os.mkdir(os.path.join(self.at, "work"))
+        self.write("work/thesis.tex", "years of work")
+        self.refused(3, "holds other things than a report", "run", *ONE, "--report", "work")
 
     def test_no_descriptors_for_a_case(self):
         self.refused_after_start("ulimit -n 6")
@@ -153,12 +159,12 @@ class Replay(Command):
         self.assertEqual((here.returncode, json.loads(here.stdout)["verdict"]), (0, "pass"), here)
 
     def test_what_the_subject_cannot_do_is_said(self):
-        self.write("a.scn", "scenario 1\ncell subject=plain client=openssl server=null tls=none auth=psk world=loopback "
-                            "poller=epoll fast_track=on nodelay_client=on nodelay_server=on ipv6=off\n")
+        self.write("a.scn", "scenario 1\ncell subject=plain client=wolfssl server=null tls=none auth=psk "
+                            "world=loopback poller=epoll fast_track=on nodelay_client=on nodelay_server=on ipv6=off\n")
         result = self.tlsrig("replay", "a.scn")
         self.assertEqual(result.returncode, 3, result)
         self.assertIn("SKIP", result.stdout)
-        self.assertIn("plain has no library 'openssl'", result.stdout)
+        self.assertIn("plain has no library 'wolfssl'", result.stdout)
 
 
 class Run(Command):
@@ -241,15 +247,19 @@ class Run(Command):
         self.assertIn("report: report/index.html\n", result.stdout)
         self.assertEqual(sorted(os.listdir(os.path.join(self.at, "report"))),
                          ["failures", "index.html", "junit.xml", "verdicts.jsonl"])
+        kept = os.listdir(os.path.join(self.at, "report", "failures"))
+        repro = re.search(r"tlsrig replay report/failures/(\S+)", result.stdout).group(1)
+        self.assertEqual(sorted(kept), [repro.replace(".scn", ".log"), repro])
         os.remove(os.path.join(self.at, "report", "index.html"))
         again = self.tlsrig("report", "report")
         self.assertEqual(again.returncode, 0, again)
         self.assertTrue(os.path.exists(os.path.join(self.at, "report", "index.html")))
+        self.assertEqual(os.listdir(os.path.join(self.at, "report", "failures")), kept)
 
     def test_report_of_nothing(self):
         self.refused(2, "verdicts.jsonl", "report", ".")
-        self.write("verdicts.jsonl", "{}\nnonsense\n")
-        self.refused(2, "verdicts.jsonl:", "report", ".")
+        self.write("verdicts.jsonl", "nonsense\n")
+        self.refused(2, "line 1 of '", "report", ".")
 
 
 class Terminal(Command):
