@@ -15,7 +15,7 @@ namespace {
 
 // The library's limits, which it reports as an invalid request only (lib/ext/alpn.h).
 constexpr std::size_t alpn_protocols_max = 8;
-constexpr std::size_t alpn_protocol_bytes_max = 32;
+constexpr std::size_t alpn_protocol_bytes_max = 31;
 
 // With a pre-shared key only suites whose hash is SHA-256 are on offer: an external key is bound to it under TLS 1.3.
 // Plain PSK goes first, as the fastest handshake; AES-128-GCM is there for every peer.
