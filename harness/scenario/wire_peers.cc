@@ -278,8 +278,8 @@ void PlaintextServer::main() {
     }
     std::array<char, 4096> said;
     static_cast<void>(::recv(client, said.data(), said.size(), 0));
+    ++answered_;  // before the answer: with it, the run may be over
     send_text(client, "HTTP/1.0 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-    ++answered_;
     ::shutdown(client, SHUT_WR);
     while (::recv(client, said.data(), said.size(), 0) > 0) {
     }
