@@ -30,7 +30,8 @@ find_package(Threads REQUIRED)
 
 add_library(rig_flags INTERFACE)
 target_include_directories(rig_flags INTERFACE "${CMAKE_SOURCE_DIR}")
-target_compile_options(rig_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -fno-omit-frame-pointer)
+target_compile_options(rig_flags INTERFACE -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
 target_link_libraries(rig_flags INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(rig_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)

@@ -150,14 +150,13 @@ bool Run::wind_up() {
     close_every_end(Verb::close_abort);
     wait_for_closed();
   }
-  const bool given_back = give_back();
   each_end([](End& end) {
     if (end.has_socket() && !end.host().behind()) {
       end.ledger().quiet();
     }
   });
   finish_streams(false);
-  return given_back;
+  return give_back();
 }
 
 }  // namespace rig

@@ -1,0 +1,193 @@
+// What the matrix promises: its size, what it covers, its names; and that suites are pure.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "harness/scenario/text.h"
+#include "harness/subjects/house.h"
+#include "stress/matrix_json.h"
+#include "stress/suite.h"
+
+namespace rig {
+namespace {
+
+std::vector<Case> house_cases(Matrix matrix) {
+  return cases(matrix, *house_subject());
+}
+
+std::set<std::string> names(const std::vector<Case>& all) {
+  std::set<std::string> found;
+  for (const Case& one : all) {
+    found.insert(case_name(one));
+  }
+  return found;
+}
+
+const char* on_off(bool value) {
+  return value ? "on" : "off";
+}
+
+// axis_values is a case as the list of its value on each axis. It is written anew here, and not asked of the matrix.
+std::vector<std::string> axis_values(const Case& one) {
+  const Cell& cell = one.cell;
+  return {"suite=" + std::string(one.suite->name),
+          "client=" + cell.client,
+          "server=" + cell.server,
+          "tls=" + std::string(word(cell.tls)),
+          "poller=" + std::string(word(cell.poller)),
+          std::string("fast_track=") + on_off(cell.fast_track),
+          "auth=" + std::string(word(cell.auth)),
+          std::string("nodelay_client=") + on_off(cell.nodelay_client),
+          std::string("nodelay_server=") + on_off(cell.nodelay_server),
+          std::string("ipv6=") + on_off(cell.ipv6)};
+}
+
+using ValuePairs = std::map<std::pair<std::string, std::string>, std::string>;  // and a case that has them
+
+ValuePairs value_pairs(const std::vector<Case>& all) {
+  ValuePairs found;
+  for (const Case& one : all) {
+    const std::vector<std::string> values = axis_values(one);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      for (std::size_t j = i + 1; j < values.size(); ++j) {
+        found.try_emplace({values[i], values[j]}, case_name(one));
+      }
+    }
+  }
+  return found;
+}
+
+TEST(MatrixSize, TheQuickOneHas400CellsWithAllThreeLibraries) {
+  const std::string libraries = " " + std::string(house_subject()->libraries) + " ";
+  for (const std::string library : {"openssl", "gnutls", "mbedtls", "null"}) {
+    ASSERT_TRUE(libraries.contains(" " + library + " ")) << library << " is not built in";
+  }
+  const std::size_t quick = house_cases(Matrix::quick).size();
+  const std::size_t full = house_cases(Matrix::full).size();
+  std::cout << "quick matrix: " << quick << " cells, full matrix: " << full << " cells, " << suites().size()
+            << " suites\n";
+  EXPECT_GE(quick, 400u);
+  EXPECT_GT(full, quick);
+}
+
+TEST(MatrixCover, EveryPairOfAxisValuesOfTheFullOneIsInTheQuickOne) {
+  const ValuePairs quick = value_pairs(house_cases(Matrix::quick));
+  for (const auto& [pair, example] : value_pairs(house_cases(Matrix::full))) {
+    EXPECT_TRUE(quick.contains(pair)) << pair.first << " with " << pair.second << ", as in " << example;
+  }
+}
+
+TEST(MatrixCover, EverySuiteIsOnEachBackendThatItFitsOnEitherSide) {
+  const ValuePairs quick = value_pairs(house_cases(Matrix::quick));
+  std::set<std::string> suites_met;
+  for (const Case& one : house_cases(Matrix::full)) {
+    const std::string suite = "suite=" + std::string(one.suite->name);
+    suites_met.insert(suite);
+    EXPECT_TRUE(quick.contains({suite, "client=" + one.cell.client})) << suite << " " << one.cell.client;
+    EXPECT_TRUE(quick.contains({suite, "server=" + one.cell.server})) << suite << " " << one.cell.server;
+  }
+  EXPECT_EQ(suites_met.size(), suites().size()) << "a suite fits no cell at all";
+}
+
+TEST(MatrixCover, TheQuickOneIsPartOfTheFullOne) {
+  std::map<std::string, Cell> full;
+  for (const Case& one : house_cases(Matrix::full)) {
+    full.emplace(case_name(one), one.cell);
+  }
+  for (const Case& one : house_cases(Matrix::quick)) {
+    ASSERT_TRUE(full.contains(case_name(one))) << case_name(one);
+    EXPECT_EQ(full.at(case_name(one)), one.cell) << case_name(one);
+  }
+}
+
+TEST(MatrixCover, TheNamedRowsAreInTheQuickOne) {
+  const auto matrix = nlohmann::json::parse(matrix_json);
+  const std::vector<Case> quick = house_cases(Matrix::quick);
+  std::set<std::string> rows;
+  for (const auto& row : matrix.at("rows")) {
+    rows.insert(row.at("name"));
+    const auto fits_row = [&row](const Case& one) {
+      return one.cell.client == row.at("client") && one.cell.server == row.at("server") &&
+             word(one.cell.poller) == row.at("poller").get<std::string>() &&
+             on_off(one.cell.fast_track) == row.at("fast_track").get<std::string>();
+    };
+    EXPECT_GE(std::ranges::count_if(quick, fits_row), 1) << row.at("name");
+  }
+  EXPECT_TRUE(rows.contains("select-openssl-fast-off-asan"));
+  EXPECT_TRUE(rows.contains("epoll-gnutls-fast-off-asan"));
+}
+
+TEST(MatrixNames, AreUniqueAndAlwaysTheSame) {
+  for (const Matrix matrix : {Matrix::quick, Matrix::full}) {
+    const std::vector<Case> first = house_cases(matrix);
+    const std::vector<Case> second = house_cases(matrix);
+    EXPECT_EQ(names(first).size(), first.size());
+    EXPECT_TRUE(std::ranges::equal(
+        first, second, [](const Case& a, const Case& b) { return a.suite == b.suite && a.cell == b.cell; }));
+  }
+}
+
+// listed_tests are the tests that the GoogleTest program of the suites lists.
+std::set<std::string> listed_tests(const std::string& environment) {
+  const std::string command = environment + " \"" RIG_STRESS_PROGRAM "\" --gtest_list_tests";
+  std::FILE* const pipe = ::popen(command.c_str(), "r");
+  std::string text;
+  for (char chunk[4096]; pipe != nullptr && std::fgets(chunk, sizeof chunk, pipe) != nullptr;) {
+    text += chunk;
+  }
+  EXPECT_EQ(pipe != nullptr ? ::pclose(pipe) : -1, 0) << command;
+  std::set<std::string> found;
+  std::istringstream lines(text);
+  std::string suite;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("  ")) {
+      found.insert(suite + line.substr(2));
+    } else {
+      suite = line;
+    }
+  }
+  return found;
+}
+
+TEST(MatrixNames, AreThoseOfTheGoogleTests) {
+  EXPECT_EQ(listed_tests("TLSRIG_MATRIX=quick"), names(house_cases(Matrix::quick)));
+  EXPECT_EQ(listed_tests("TLSRIG_MATRIX=full"), names(house_cases(Matrix::full)));
+}
+
+TEST(Suites, AreFoundByTheirNamesOnly) {
+  for (const Suite* suite : suites()) {
+    EXPECT_EQ(find_suite(suite->name), suite);
+    EXPECT_FALSE(suite->sentence.empty());
+  }
+  EXPECT_EQ(find_suite("no_such_suite"), nullptr);
+}
+
+TEST(Suites, ArePureAndTheirScenariosSurviveTheText) {
+  for (const Case& one : house_cases(Matrix::full)) {
+    for (const Size size : {Size::tiny, Size::quick, Size::full}) {
+      const Scenario scenario = one.suite->make(one.cell, size, 7);
+      ASSERT_EQ(scenario, one.suite->make(one.cell, size, 7)) << case_name(one);
+      EXPECT_EQ(scenario.suite, one.suite->name);
+      EXPECT_EQ(scenario.cell, one.cell) << case_name(one);
+      EXPECT_EQ(scenario.size, size) << case_name(one);
+      EXPECT_EQ(scenario.seed, 7u) << case_name(one);
+      EXPECT_FALSE(scenario.reaches.empty()) << case_name(one) << " demands no situation";
+      const auto parsed = parse_scenario(print_scenario(scenario));
+      ASSERT_TRUE(parsed.has_value()) << case_name(one) << ", line " << parsed.error().line << ": "
+                                      << parsed.error().message;
+      ASSERT_EQ(*parsed, scenario) << print_scenario(scenario);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rig
