@@ -85,13 +85,9 @@ Status TlsSocket::start(SocketEvents* events) noexcept {
   if (events != nullptr) {
     events_ = events;
   }
-  const MutexLock lock(mutex_);
   // A refused option ends nothing; info() tells what is really set.
-  nodelay_ = transport_->set_nodelay(config_.nodelay).has_value() && config_.nodelay;
+  const bool nodelay = transport_->set_nodelay(config_.nodelay).has_value() && config_.nodelay;
   static_cast<void>(transport_->set_buffers(config_.kernel_send_bytes, config_.kernel_recv_bytes));
-  if (role_ == Role::server) {
-    phase_ = Phase::handshaking;
-  }
   interest_ = {.readable = role_ == Role::server, .writable = role_ == Role::client};
   Status status = loop_->attach(shared_from_this(), timers_per_socket);
   if (status.has_value()) {
@@ -100,13 +96,18 @@ Status TlsSocket::start(SocketEvents* events) noexcept {
     watched_ = status.has_value();
   }
   if (!status.has_value()) {
+    transport_->close(false);
+  }
+  const MutexLock lock(mutex_);
+  if (!status.has_value()) {
     phase_ = Phase::closed;
     finished_ = true;
     destroyed_ = true;
-    transport_->close(false);
     release();
     return status;
   }
+  nodelay_ = nodelay;
+  phase_ = role_ == Role::server ? Phase::handshaking : Phase::connecting;
   started_us_ = Loop::now_us();
   const bool connect_first = role_ == Role::client && config_.connect_timeout_us > 0 &&
                              config_.connect_timeout_us < config_.handshake_timeout_us;
@@ -124,24 +125,26 @@ bool TlsSocket::adopted() const noexcept {
 }
 
 std::expected<SendOutcome, Error> TlsSocket::send(Token token, ByteView plain, bool more) noexcept {
-  const MutexLock lock(mutex_);
-  if (phase_ == Phase::closed || closing_ != Closing::no || failure_.has_value()) {
-    return std::unexpected(closed_error());
-  }
-  // Only a sender that finds nothing queued may be the drainer: then its own op is the first to complete, and no op of
-  // anybody else completes on this stack.
-  const bool alone = loop_->fast_track() && !more && phase_ == Phase::open && queue_.idle() && !draining_ &&
-                     !blocked_ && !waits_for_input_;
-  RIG_TRY_STATUS(queue_.push(token, plain, more));
   SendOutcome outcome = SendOutcome::pending;
-  if (alone) {
-    drain(true);
-    if (queue_.pop_completed().has_value()) {
-      outcome = SendOutcome::completed;
+  {
+    const MutexLock lock(mutex_);
+    if (phase_ == Phase::closed || closing_ != Closing::no || failure_.has_value()) {
+      return std::unexpected(closed_error());
     }
-    // A send of another thread that was refused in between waits for on_writable: the loop has to look.
-    if (queue_.idle() && !queue_.refused() && !failure_.has_value() && closing_ == Closing::no) {
-      return outcome;
+    // Only a sender that finds nothing queued may be the drainer: then its own op is the first to complete, and no op
+    // of anybody else completes on this stack.
+    const bool alone = loop_->fast_track() && !more && phase_ == Phase::open && queue_.idle() && !draining_ &&
+                       !blocked_ && !waits_for_input_;
+    RIG_TRY_STATUS(queue_.push(token, plain, more));
+    if (alone) {
+      drain(true);
+      if (queue_.pop_completed().has_value()) {
+        outcome = SendOutcome::completed;
+      }
+      // A send of another thread that was refused in between waits for on_writable: the loop has to look.
+      if (queue_.idle() && !queue_.refused() && !failure_.has_value() && closing_ == Closing::no) {
+        return outcome;
+      }
     }
   }
   loop_->schedule(*this);
@@ -149,22 +152,22 @@ std::expected<SendOutcome, Error> TlsSocket::send(Token token, ByteView plain, b
 }
 
 Status TlsSocket::pause() noexcept {
-  const MutexLock lock(mutex_);
-  if (phase_ == Phase::closed || closing_ == Closing::graceful || closing_ == Closing::abort) {
-    return std::unexpected(closed_error());
-  }
-  paused_ = true;
-  loop_->schedule(*this);
-  return {};
+  return set_paused(true);
 }
 
 Status TlsSocket::resume() noexcept {
-  const MutexLock lock(mutex_);
-  if (phase_ == Phase::closed || closing_ == Closing::graceful || closing_ == Closing::abort) {
-    return std::unexpected(closed_error());
+  return set_paused(false);
+}
+
+Status TlsSocket::set_paused(bool paused) noexcept {
+  {
+    const MutexLock lock(mutex_);
+    if (phase_ == Phase::closed || closing_ == Closing::graceful || closing_ == Closing::abort) {
+      return std::unexpected(closed_error());
+    }
+    paused_ = paused;
+    backlog_ = backlog_ || !paused;
   }
-  paused_ = false;
-  backlog_ = true;
   loop_->schedule(*this);
   return {};
 }
@@ -178,27 +181,29 @@ Status TlsSocket::update_keys() noexcept {
 }
 
 Status TlsSocket::control(Control verb) noexcept {
-  const MutexLock lock(mutex_);
-  if (phase_ == Phase::closed || closing_ != Closing::no || failure_.has_value()) {
-    return std::unexpected(closed_error());
-  }
-  if (phase_ != Phase::open) {
-    return std::unexpected(Error(Code::invalid_state, "the handshake is not done"));
-  }
-  const auto need = engine_control(verb);
-  if (!need.has_value()) {
-    if (need.error().code() == Code::invalid_state && queue_.partly_encrypted()) {
+  Status answer;
+  {
+    const MutexLock lock(mutex_);
+    if (phase_ == Phase::closed || closing_ != Closing::no || failure_.has_value()) {
+      return std::unexpected(closed_error());
+    }
+    if (phase_ != Phase::open) {
+      return std::unexpected(Error(Code::invalid_state, "the handshake is not done"));
+    }
+    const auto need = engine_control(verb);
+    if (!need.has_value() && need.error().code() == Code::invalid_state && queue_.partly_encrypted()) {
       (verb == Control::renegotiate ? want_renegotiate_ : want_update_keys_) = true;
-    } else {
-      if (!is_usage_error(need.error())) {
-        failed_above_ = true;
-        end_with(need.error());
+    } else if (!need.has_value()) {
+      answer = std::unexpected(need.error());
+      if (is_usage_error(need.error())) {
+        return answer;
       }
-      return std::unexpected(need.error());
+      failed_above_ = true;
+      end_with(need.error());
     }
   }
   loop_->schedule(*this);
-  return {};
+  return answer;
 }
 
 std::expected<Need, Error> TlsSocket::engine_control(Control verb) {
@@ -208,33 +213,39 @@ std::expected<Need, Error> TlsSocket::engine_control(Control verb) {
 }
 
 Status TlsSocket::half_close() noexcept {
-  const MutexLock lock(mutex_);
-  if (phase_ == Phase::closed || closing_ == Closing::graceful || closing_ == Closing::abort) {
-    return std::unexpected(closed_error());
+  {
+    const MutexLock lock(mutex_);
+    if (phase_ == Phase::closed || closing_ == Closing::graceful || closing_ == Closing::abort) {
+      return std::unexpected(closed_error());
+    }
+    closing_ = Closing::half;
+    update_stage();
   }
-  closing_ = Closing::half;
-  update_stage();
   loop_->schedule(*this);
   return {};
 }
 
 void TlsSocket::close(CloseMode mode) noexcept {
-  const MutexLock lock(mutex_);
-  const Closing wanted = mode == CloseMode::abort ? Closing::abort : Closing::graceful;
-  if (phase_ == Phase::closed || closing_ >= wanted) {
-    return;
+  {
+    const MutexLock lock(mutex_);
+    const Closing wanted = mode == CloseMode::abort ? Closing::abort : Closing::graceful;
+    if (phase_ == Phase::closed || closing_ >= wanted) {
+      return;
+    }
+    closing_ = wanted;
+    update_stage();
   }
-  closing_ = wanted;
-  update_stage();
   loop_->schedule(*this);
 }
 
 void TlsSocket::destroy() noexcept {
-  const MutexLock lock(mutex_);
-  destroyed_ = true;
-  if (phase_ != Phase::closed && closing_ != Closing::abort) {
-    closing_ = Closing::abort;
-    update_stage();
+  {
+    const MutexLock lock(mutex_);
+    destroyed_ = true;
+    if (phase_ != Phase::closed && closing_ != Closing::abort) {
+      closing_ = Closing::abort;
+      update_stage();
+    }
   }
   loop_->schedule(*this);
 }
@@ -278,7 +289,6 @@ void TlsSocket::drain(bool until_completed) {
         blocked_ = true;
       } else {
         send_failure_ = sent.error();
-        loop_->schedule(*this);
       }
       break;
     }
@@ -376,12 +386,12 @@ bool TlsSocket::sendable() const {
          (queue_.ops_pending() > 0 || wants_notify || want_renegotiate_ || want_update_keys_);
 }
 
-// Notes the first cause of the end; finish() does the rest on the loop's thread.
+// Notes the first cause of the end; finish() does the rest on the loop's thread. Every hook of the loop comes by there;
+// a verb on another thread schedules the socket once its mutex is open.
 void TlsSocket::end_with(const Error& error) {
   if (!failure_.has_value() && !orderly_) {
     failure_ = error;
   }
-  loop_->schedule(*this);
 }
 
 void TlsSocket::update_stage() {

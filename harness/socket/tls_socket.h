@@ -1,7 +1,8 @@
 // TlsSocket: the reference layer. An asynchronous, thread-safe socket over a TlsEngine, a SendQueue and a Transport.
 //
 // Theory of operation. Two kinds of thread meet in a socket: the thread that turns its Loop, and any thread that calls
-// a verb. All state is behind one mutex, which is never held across a system call or a callback.
+// a verb. All state is behind one mutex, which is never held across a system call or a callback: whatever asks the
+// transport or the poller, wakes the loop or calls the app opens it, and looks at the state again afterwards.
 //
 //  - Encrypting and entering the wire lane are one critical section, so ciphertext is sent in the order in which the
 //    engine made it (pjproject#4909 encrypted and queued in two, and lost a callback to the thread in between).
@@ -48,7 +49,7 @@ class SocketEvents {
 
 // SocketConfig is what one socket may differ in. Units: microseconds, bytes.
 struct SocketConfig {
-  SendLimits limits;
+  SendLimits limits = {};
   bool nodelay = true;
   std::size_t kernel_send_bytes = 0;  // 0: the system's default
   std::size_t kernel_recv_bytes = 0;
@@ -153,6 +154,7 @@ class TlsSocket final : public LoopObject {
             Role role, const SocketConfig& config, std::shared_ptr<void> lease);
 
   // tls_socket.cc: verbs and draining; any thread.
+  Status set_paused(bool paused) noexcept RIG_EXCLUDES(mutex_);
   Status control(Control verb) noexcept RIG_EXCLUDES(mutex_);
   std::expected<Need, Error> engine_control(Control verb) RIG_REQUIRES(mutex_);
   template <class Verb>
@@ -176,13 +178,17 @@ class TlsSocket final : public LoopObject {
   void judge_send_failure() RIG_REQUIRES(mutex_);
   void progress_close() RIG_REQUIRES(mutex_);
   bool linger() RIG_REQUIRES(mutex_);
+  bool all_taken() RIG_REQUIRES(mutex_);
+  Status ask_failure() RIG_REQUIRES(mutex_);
   void finish() RIG_REQUIRES(mutex_);
   void give_handle_back() RIG_REQUIRES(mutex_);
   void send_last_words() RIG_REQUIRES(mutex_);
   void update_interest() RIG_REQUIRES(mutex_);
+  Status tell_poller(bool watch, Interest wanted) RIG_EXCLUDES(mutex_);
   void report_connected(const Error* error) RIG_REQUIRES(mutex_);
   void release() RIG_REQUIRES(mutex_);
   bool receiving() const RIG_REQUIRES(mutex_);
+  bool ending() const RIG_REQUIRES(mutex_);
 
   const std::shared_ptr<Loop> loop_;
   const Role role_;

@@ -34,7 +34,7 @@ void TlsSocket::ready(const Ready& report) {
     } else if (report.failed) {
       // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
       // reported on every wait.
-      const Status status = transport_->failure();
+      const Status status = ask_failure();
       if (status.has_value() || (fin_sent_ && status.error().code() == Code::closed)) {
         hung_up_ = true;
       } else {
@@ -69,7 +69,9 @@ void TlsSocket::expired(Timer& timer) {
 }
 
 void TlsSocket::connected_below() {
+  mutex_.unlock();
   const Status status = transport_->finish_connect();
+  mutex_.lock();
   if (!status.has_value()) {
     if (status.error().code() != Code::would_block) {
       end_with(status.error());
@@ -104,6 +106,10 @@ bool TlsSocket::receiving() const {
     return false;
   }
   return phase_ == Phase::handshaking || (phase_ == Phase::open && (!paused_ || closing_ == Closing::graceful));
+}
+
+bool TlsSocket::ending() const {
+  return failure_.has_value() || orderly_ || closing_ == Closing::abort;
 }
 
 void TlsSocket::receive() {
@@ -206,11 +212,13 @@ void TlsSocket::settle() {
     mutex_.lock();
   }
   progress_close();
-  if (failure_.has_value() || orderly_ || closing_ == Closing::abort) {
+  if (!ending()) {
+    update_interest();
+  }
+  if (ending()) {
     finish();
     return;
   }
-  update_interest();
   update_stage();
 }
 
@@ -263,7 +271,10 @@ void TlsSocket::progress_close() {
     return;
   }
   if (!std::exchange(fin_sent_, true)) {
-    if (const Status status = transport_->shutdown_send(); !status.has_value()) {
+    mutex_.unlock();
+    const Status status = transport_->shutdown_send();
+    mutex_.lock();
+    if (!status.has_value()) {
       send_failure_ = status.error();
       judge_send_failure();
       return;
@@ -274,16 +285,27 @@ void TlsSocket::progress_close() {
   }
 }
 
+// Whether nothing of ours is left in the system's hands; a system that cannot tell has to be believed.
+bool TlsSocket::all_taken() {
+  mutex_.unlock();
+  const auto unsent = transport_->unsent_bytes();
+  mutex_.lock();
+  return !unsent.has_value() || *unsent == 0;
+}
+
+Status TlsSocket::ask_failure() {
+  mutex_.unlock();
+  const Status status = transport_->failure();
+  mutex_.lock();
+  return status;
+}
+
 // Whether the peer's system has everything; if not, looks again later.
 bool TlsSocket::linger() {
-  const auto all_taken = [this] {
-    const auto unsent = transport_->unsent_bytes();
-    return !unsent.has_value() || *unsent == 0;
-  };
   if (all_taken()) {
     return true;
   }
-  if (const Status status = transport_->failure(); !status.has_value()) {
+  if (const Status status = ask_failure(); !status.has_value()) {
     // Over, without an error: the last byte was taken in between, or else the peer went without it.
     if (status.error().code() == Code::closed && all_taken()) {
       return true;
@@ -335,10 +357,13 @@ void TlsSocket::give_handle_back() {
   loop_->cancel(connect_timer_);
   loop_->cancel(close_timer_);
   loop_->cancel(linger_timer_);
+  const bool reset = !orderly_ && !failed_above_;
+  mutex_.unlock();
   if (std::exchange(watched_, false)) {
     loop_->unwatch(transport_->handle());
   }
-  transport_->close(!orderly_ && !failed_above_);
+  transport_->close(reset);
+  mutex_.lock();
 }
 
 // The engine's alert tells the peer why: one attempt to send what is in the wire lane, up to it.
@@ -374,22 +399,25 @@ void TlsSocket::update_interest() {
     loop_->look_again();
   }
   const bool watch = !hung_up_ || wanted.readable;
+  mutex_.unlock();
+  const Status status = tell_poller(watch, wanted);
+  mutex_.lock();
+  if (!status.has_value()) {
+    end_with(status.error());
+  }
+}
+
+Status TlsSocket::tell_poller(bool watch, Interest wanted) {
   if (watch && !watched_) {
-    if (const Status status = loop_->watch(*this, transport_->handle(), wanted); !status.has_value()) {
-      end_with(status.error());
-      return;
-    }
-    watched_ = true;
+    RIG_TRY_STATUS(loop_->watch(*this, transport_->handle(), wanted));
   } else if (!watch && watched_) {
     loop_->unwatch(transport_->handle());
-    watched_ = false;
   } else if (watched_ && wanted != interest_) {
-    if (const Status status = loop_->rewatch(transport_->handle(), wanted); !status.has_value()) {
-      end_with(status.error());
-      return;
-    }
+    RIG_TRY_STATUS(loop_->rewatch(transport_->handle(), wanted));
   }
+  watched_ = watch;
   interest_ = wanted;
+  return {};
 }
 
 }  // namespace rig

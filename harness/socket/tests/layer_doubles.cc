@@ -149,11 +149,9 @@ class FakeEngine final : public TlsEngine {
     if (input_.empty()) {
       return input_ended_ ? std::expected<ReadStep, Error>(fatal(Code::truncated, out)) : ReadStep{.need = Need::input};
     }
-    std::size_t bytes = 0;
-    while (bytes < plain.size() && !input_.empty() && std::string_view("r!X").find(input_[0]) == std::string::npos) {
-      plain[bytes] = static_cast<std::uint8_t>(take());
-      ++bytes;
-    }
+    const std::size_t bytes = std::min({plain.size(), input_.size(), input_.find_first_of("r!X")});
+    std::copy_n(input_.begin(), bytes, plain.begin());
+    input_.erase(0, bytes);
     return ReadStep{.bytes = bytes};
   }
 
