@@ -269,9 +269,10 @@ bool Run::wait_for_scripts() {
 
 bool Run::delivered() const {
   return std::ranges::all_of(connections_, [](const Connection& connection) {
-    // What a closed receiver did not get is judged by the streams, not waited for.
+    // What a closed receiver did not get is judged by the streams, not waited for. One that has no socket yet will be
+    // accepted: plain TCP lets a client send before that.
     const auto through = [](const End* receiver, const End* sender) {
-      return receiver == nullptr || sender == nullptr || receiver->closed() || !receiver->has_socket() ||
+      return receiver == nullptr || sender == nullptr || receiver->closed() ||
              receiver->incoming().received_bytes() >= sender->outgoing().accepted_bytes();
     };
     return through(connection.server.get(), connection.client.get()) &&

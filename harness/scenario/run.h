@@ -98,6 +98,7 @@ class Run final : public EndWorld, public ScriptWorld {
   void each_host(Visit visit) const;
   bool scripts_done() const;
   bool delivered() const;
+  bool accepted() const;
   void close_every_end(Verb how);
   bool wait_for_closed();
   bool loop_quiet(LoopHost& host);

@@ -33,14 +33,26 @@ bool Run::wait_for_closed() {
       stall_limit_);
 }
 
+// A plain TCP client is connected before it is accepted. Where the scenario closes listeners it may never be.
+bool Run::accepted() const {
+  return std::ranges::any_of(scenario_.reactions, [](const Reaction& r) { return r.verb == Verb::stop_listening; }) ||
+         std::ranges::all_of(connections_, [](const Connection& connection) {
+           return !connection.client || !connection.server || connection.server->has_socket() ||
+                  !connection.client->connected() || connection.client->closed();
+         });
+}
+
 bool Run::close() {
-  close_asked_ = true;
-  close_every_end(Verb::close_graceful);
   for (const Connection& connection : connections_) {
     if (connection.relay) {
       connection.relay->order(RelayOrder::flow);
     }
   }
+  if (!signal_.wait_until([this] { return accepted(); }, stall_limit_)) {
+    return false;
+  }
+  close_asked_ = true;
+  close_every_end(Verb::close_graceful);
   return wait_for_closed();
 }
 
@@ -131,6 +143,9 @@ std::string Run::stall_report() const {
         std::to_string(end.incoming().received_bytes()) + " of " + std::to_string(end.incoming().accepted_bytes()) +
         " bytes");
   });
+  if (!accepted()) {
+    add("a client is connected, and the server has not accepted it");
+  }
   each_host([&add](const LoopHost& host) {
     if (host.behind()) {
       add("the thread of the " + host.name() + " has not come back to do what waits for it");
