@@ -20,7 +20,8 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
         on_loop(Side::client, connection,
                 {connect(), await(Condition::connected), await(Condition::established), act(Verb::relay_stall),
                  send(ops, 16384, 16384), await(Condition::pending, 1), act(Verb::close_graceful),
-                 act(connection == 0 ? Verb::relay_reset : Verb::relay_fin), await(Condition::closed)}));
+                 act(connection == 0 ? Verb::relay_reset : Verb::relay_fin), await(Condition::closed),
+                 await(Condition::peer_closed)}));
   }
   scenario.expectations.push_back(expect(Side::client, 0, Event::closed, {Code::reset}));
   scenario.expectations.push_back(expect(Side::server, 0, Event::closed, {Code::reset}));

@@ -18,10 +18,11 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   const Verb cut = is_tls(cell) ? Verb::relay_fin : Verb::relay_reset;
   const Code cut_seen = is_tls(cell) ? Code::truncated : Code::reset;
   for (std::uint32_t connection = 0; connection < 2; ++connection) {
-    scenario.threads.push_back(on_loop(Side::client, connection,
-                                       {connect(), await(Condition::connected), await(Condition::established),
-                                        act(Verb::relay_stall), send(ops, 16384, 16384), await(Condition::pending, 1),
-                                        act(connection == 0 ? Verb::relay_reset : cut), await(Condition::closed)}));
+    scenario.threads.push_back(
+        on_loop(Side::client, connection,
+                {connect(), await(Condition::connected), await(Condition::established), act(Verb::relay_stall),
+                 send(ops, 16384, 16384), await(Condition::pending, 1), act(connection == 0 ? Verb::relay_reset : cut),
+                 await(Condition::closed), await(Condition::peer_closed)}));
   }
   scenario.threads.push_back(on_loop(Side::client, 2,
                                      {connect(), await(Condition::connected), align(2), send(ops, 16384, 16384),
