@@ -48,7 +48,7 @@ struct OpensslEngine::Hooks {
     if (type == SSL3_RT_HANDSHAKE) {
       self.on_message(outgoing != 0, message);
     } else if (outgoing != 0 && !message.empty() && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE)) {
-      self.wire_.outgoing_type(message[0]);
+      self.on_record(message[0]);
     }
   }
 
@@ -83,6 +83,7 @@ OpensslEngine::~OpensslEngine() {
 
 Status OpensslEngine::set_up(const EngineConfig& config) {
   ssl_.reset(SSL_new(context_->library()));
+  wire_.reserve();
   Bio bio = wire_.make_bio();
   if (ssl_ == nullptr || bio == nullptr) {
     return std::unexpected(library_error(Code::no_memory, "making a connection"));
@@ -174,6 +175,12 @@ void OpensslEngine::on_key_log(const char* line) noexcept {
   }
 }
 
+// on_record is told the type of each record before it is written; in TLS 1.3 the real one comes last. The only
+// handshake records after a TLS 1.3 handshake are KeyUpdates.
+void OpensslEngine::on_record(std::uint8_t type) noexcept {
+  wire_.take_whole(type == SSL3_RT_ALERT || (type == SSL3_RT_HANDSHAKE && tls13() && handshake_done_));
+}
+
 // on_message counts whole messages: the library tells of one after its last byte was taken in, or written into a
 // record, however often the output was full meanwhile.
 void OpensslEngine::on_message(bool outgoing, ByteView message) noexcept {
@@ -263,7 +270,7 @@ std::expected<Need, Error> OpensslEngine::outcome(int result) {
     case SSL_ERROR_NONE:
       return Need::nothing;
     case SSL_ERROR_WANT_READ:
-      return wire_.gated() ? Need::room : Need::input;
+      return Need::input;
     case SSL_ERROR_WANT_WRITE:
       return Need::room;
     default:
@@ -278,19 +285,22 @@ std::size_t OpensslEngine::record_bytes_max() const noexcept {
   return mode == TLSEXT_max_fragment_length_DISABLED ? std::size_t{SSL3_RT_MAX_PLAIN_LENGTH} : std::size_t{256} << mode;
 }
 
-// flush_pending brings out the rest of a record of application data, as far as there is room.
-std::expected<Need, Error> OpensslEngine::flush_pending() {
+Status OpensslEngine::yield_pending() {
   if (!writing()) {
-    return Need::nothing;
+    return {};
   }
+  try {
+    wire_.reserve_record();
+  } catch (const std::bad_alloc&) {
+    return fail(Error(Code::no_memory, "no memory to hold the rest of a record"));
+  }
+  wire_.take_whole(true);
   std::size_t written = 0;
   const int result = SSL_write_ex(ssl_.get(), filler.data(), pending_, &written);
   RIG_TRY(need, outcome(result));
-  if (need == Need::nothing) {
-    RIG_CHECK(written == pending_);
-    pending_flushed_ = true;
-  }
-  return need;
+  RIG_CHECK(need == Need::nothing && written == pending_);
+  yielded_ = true;
+  return {};
 }
 
 // finish_key_update writes a KeyUpdate that was scheduled, without looking at the input.
@@ -322,14 +332,14 @@ std::expected<Need, Error> OpensslEngine::catch_up() {
 }
 
 bool OpensslEngine::owes() const noexcept {
-  if (wire_.alert_left()) {
+  if (pending_ > 0) {
+    return false;  // the caller comes again with the write, and that brings out all
+  }
+  if (wire_.backlog() > 0) {
     return true;
   }
-  if (close_started_ || writing()) {
-    return false;
-  }
-  return wire_.held_back() || (start_due_ && !wire_.within_record()) ||
-         (tls13() && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE);
+  return !close_started_ && (wire_.held_back() || (start_due_ && !wire_.within_record()) ||
+                             (tls13() && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE));
 }
 
 // --- Verbs -----------------------------------------------------------------------------------------------------------
@@ -378,9 +388,13 @@ std::expected<WriteStep, Error> OpensslEngine::write(ByteView plain, CipherOut& 
   WriteStep step;
   while (step.accepted < plain.size()) {
     const ByteView rest = plain.subspan(step.accepted);
-    if (pending_flushed_) {
+    if (yielded_) {
+      if (wire_.backlog() > 0) {
+        step.need = Need::room;
+        return step;
+      }
       step.accepted += std::exchange(pending_, 0);
-      pending_flushed_ = false;
+      yielded_ = false;
       continue;
     }
     if (!tls13() && in_handshake()) {
@@ -417,8 +431,7 @@ std::expected<ReadStep, Error> OpensslEngine::read(MutableBytes plain, CipherOut
   if (clean_end_) {
     return ReadStep{.end = true};
   }
-  RIG_TRY(flushed, flush_pending());
-  wire_.gate(!tls13() && flushed != Need::nothing);
+  RIG_TRY_STATUS(yield_pending());
   ReadStep step;
   const int result = SSL_read_ex(ssl_.get(), plain.data(), plain.size(), &step.bytes);
   if (result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_ZERO_RETURN) {
@@ -507,20 +520,21 @@ std::expected<Need, Error> OpensslEngine::update_keys(CipherOut& out) {
   if (close_started_) {
     return refused(Code::invalid_state, "our direction was ended by close_notify");
   }
-  // An answer that is owed goes first: the library has room for one KeyUpdate, and ours would take its place.
-  RIG_TRY(settled, settle());
-  if (settled != Need::nothing) {
-    return settled;
+  if (!std::exchange(update_cut_, false)) {
+    // An answer that is owed goes first: the library has room for one KeyUpdate, and ours would take its place.
+    RIG_TRY(settled, settle());
+    if (settled != Need::nothing) {
+      return settled;
+    }
+    if (SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED) != 1) {
+      return fail(SSL_ERROR_SSL);
+    }
+    RIG_TRY_STATUS(finish_key_update());
+  } else if (in_handshake()) {
+    RIG_TRY_STATUS(finish_key_update());
   }
-  if (std::exchange(update_begun_, false)) {
-    return Need::nothing;
-  }
-  if (SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED) != 1) {
-    return fail(SSL_ERROR_SSL);
-  }
-  RIG_TRY(need, finish_key_update());
-  update_begun_ = need != Need::nothing;
-  return need;
+  update_cut_ = wire_.backlog() > 0 || wire_.held_back();
+  return update_cut_ ? Need::room : Need::nothing;
 }
 
 std::expected<Need, Error> OpensslEngine::close_notify(CipherOut& out) {
@@ -534,7 +548,7 @@ std::expected<Need, Error> OpensslEngine::close_notify(CipherOut& out) {
   }
   if (!close_started_) {
     RIG_TRY(settled, settle());
-    if (settled != Need::nothing || wire_.alert_left()) {
+    if (settled != Need::nothing || wire_.backlog() > 0) {
       return Need::room;
     }
     // 0 says that ours is sent and the peer's has not come; it is no failure, and there is no error to ask for.
@@ -546,7 +560,7 @@ std::expected<Need, Error> OpensslEngine::close_notify(CipherOut& out) {
     close_started_ = true;
     wire_.shut();
   }
-  return wire_.alert_left() ? Need::room : Need::nothing;
+  return wire_.backlog() > 0 ? Need::room : Need::nothing;
 }
 
 Facts OpensslEngine::facts() const {

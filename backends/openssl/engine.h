@@ -2,11 +2,14 @@
 //
 // Theory of operation. The library writes one record at a time. If the CipherOut cuts it, the library keeps the rest
 // and demands that the same call comes again: any other write meanwhile, also one of the library's own that answers
-// the peer, is a "bad write retry" and ends the connection. So the engine sees to it that no two want to write:
+// the peer, is a "bad write retry" or a "bad length" and ends the connection. So the engine sees to it that no two want
+// to write:
 //   - application data (pending_): write() hands over one record per call, so that the rest in the library is exactly
-//     what must be repeated. read() pushes it out first when it can; write() then counts it as accepted. While it
-//     cannot, the wire keeps records of a TLS 1.2 handshake from the library, for it would have to answer them.
-//   - alerts: the wire takes them whole.
+//     what must be repeated. A read may make the library answer the peer (a renegotiation; a KeyUpdate that comes while
+//     the answer to an earlier one is owed), so read() first lets the wire take that rest. write() counts the record as
+//     accepted once it is in the output. To leave the peer's records unread instead would be a deadlock when both sides
+//     do it.
+//   - alerts and KeyUpdates: the wire takes them whole.
 //   - the answer to a KeyUpdate: the library puts it off to its next write, which may never come; settle() sends it.
 // A handshake of its own the library drives only within a read: a write within a renegotiation would meet application
 // data of the peer where it expects a handshake message, and fail. So write() does not call it then.
@@ -66,7 +69,7 @@ class OpensslEngine final : public TlsEngine {
    public:
     Verb(OpensslEngine& engine, CipherOut& out, bool reads) noexcept : engine_(engine) {
       engine_.wire_.open(out, reads);
-      engine_.wire_.flush_alert();
+      engine_.wire_.flush();
     }
     ~Verb() { engine_.wire_.close(); }
     Verb(const Verb&) = delete;
@@ -98,7 +101,7 @@ class OpensslEngine final : public TlsEngine {
   bool tls13() const noexcept { return facts_.version == TlsVersion::tls13; }
   bool in_handshake() const noexcept { return SSL_in_init(ssl_.get()) != 0; }
   // writing is true while the rest of a record of application data is in the library.
-  bool writing() const noexcept { return pending_ > 0 && !pending_flushed_; }
+  bool writing() const noexcept { return pending_ > 0 && !yielded_; }
   // owes is true if something to say to the peer waits for room, and read() is the one to bring it out.
   bool owes() const noexcept;
   std::size_t record_bytes_max() const noexcept;
@@ -108,13 +111,15 @@ class OpensslEngine final : public TlsEngine {
   std::unexpected<Error> fail(int ssl_error);
   std::unexpected<Error> fail(const Error& error);
 
-  std::expected<Need, Error> flush_pending();
+  // yield_pending takes the rest of a record of application data from the library, into the output or the backlog.
+  Status yield_pending();
   std::expected<Need, Error> settle();
   std::expected<Need, Error> finish_key_update();
   std::expected<Need, Error> start_renegotiation();
   // catch_up does what a call of the library leaves undone, within the room that is left.
   std::expected<Need, Error> catch_up();
 
+  void on_record(std::uint8_t type) noexcept;
   void on_message(bool outgoing, ByteView message) noexcept;
   void on_handshake_done() noexcept;
 
@@ -124,12 +129,12 @@ class OpensslEngine final : public TlsEngine {
   SslSession offered_;
   Ssl ssl_;  // refers to the wire, so it goes first
 
-  std::size_t pending_ = 0;       // plaintext of a record that is only partly in the output
-  bool pending_flushed_ = false;  // read() has brought its rest out; write() has not counted it yet
+  std::size_t pending_ = 0;  // plaintext of a record that is only partly in the output
+  bool yielded_ = false;     // the library has given up the rest of it; write() has not counted it yet
   bool handshake_done_ = false;
   bool start_due_ = false;      // a renegotiation waits for the end of a record that the library has in part
   bool start_cut_ = false;      // the first message of a renegotiation did not fit
-  bool update_begun_ = false;   // a KeyUpdate of ours did not fit
+  bool update_cut_ = false;     // a KeyUpdate of ours did not fit
   bool close_started_ = false;  // close_notify was produced
   bool clean_end_ = false;
   std::optional<Error> failure_;

@@ -93,7 +93,6 @@ void Wire::feed(ByteView cipher) {
 void Wire::open(CipherOut& out, bool reads_allowed) noexcept {
   out_ = &out;
   reads_ = reads_allowed;
-  gated_ = false;
 }
 
 void Wire::close() noexcept {
@@ -101,30 +100,27 @@ void Wire::close() noexcept {
   reads_ = false;
 }
 
-bool Wire::flush_alert() noexcept {
-  if (alert_size_ > 0 && out_ != nullptr) {
-    const std::size_t taken = out_->append(ByteView(alert_).first(alert_size_));
-    std::copy(alert_.begin() + static_cast<std::ptrdiff_t>(taken),
-              alert_.begin() + static_cast<std::ptrdiff_t>(alert_size_), alert_.begin());
-    alert_size_ -= taken;
+bool Wire::flush() noexcept {
+  if (!backlog_.empty() && out_ != nullptr) {
+    const std::size_t taken = out_->append(backlog_);
+    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(taken));
   }
-  return alert_size_ == 0;
+  return backlog_.empty();
 }
 
 int Wire::write(ByteView cipher) noexcept {
   if (shut_) {
     return static_cast<int>(cipher.size());
   }
-  const std::size_t taken = flush_alert() && out_ != nullptr ? out_->append(cipher) : 0;
+  const std::size_t taken = flush() && out_ != nullptr ? out_->append(cipher) : 0;
   const ByteView rest = cipher.subspan(taken);
-  const bool whole = alert_next_ && rest.size() <= alert_.size() - alert_size_;
+  const bool whole = take_whole_ && rest.size() <= backlog_.capacity() - backlog_.size();
   held_back_ = !rest.empty() && !whole;
   if (held_back_) {
     // Nothing taken is would-block and never 0, which the library takes for an end (seastar@d588d9b44).
     return taken == 0 ? -1 : static_cast<int>(taken);
   }
-  std::copy(rest.begin(), rest.end(), alert_.begin() + static_cast<std::ptrdiff_t>(alert_size_));
-  alert_size_ += rest.size();
+  backlog_.insert(backlog_.end(), rest.begin(), rest.end());
   return static_cast<int>(cipher.size());
 }
 
@@ -134,10 +130,6 @@ int Wire::read(MutableBytes room) noexcept {
   }
   if (unread() == 0) {
     return ended_ ? 0 : -1;
-  }
-  if (gate_ && (within_record() ? header_[0] : input_[used_]) == SSL3_RT_HANDSHAKE) {
-    gated_ = true;
-    return -1;
   }
   const ByteView taken = ByteView(input_).subspan(used_, std::min(room.size(), unread()));
   std::copy(taken.begin(), taken.end(), room.begin());

@@ -15,10 +15,10 @@ namespace rig::openssl {
 // Wire hands the library the ciphertext that was fed, and puts what the library produces straight into the CipherOut of
 // the verb under way. A full CipherOut is would-block for the library, at any byte.
 //
-// Alerts are the exception: they are taken whole, and what did not fit goes out first at the next verb. The library
-// cannot go on with an alert that was cut: its next write is refused for having another type ("bad write retry"), and
-// the connection is lost.
-// Thread: as the engine that owns it. Errors: none; only feed() allocates (std::bad_alloc).
+// Some records it takes whole all the same, into a bounded backlog that goes out first at the next verb: alerts and key
+// updates, and the rest of a record of application data when the engine is going to read. The library cannot go on with
+// those cut: its next write of another type is refused ("bad write retry", "bad length"), and the connection is lost.
+// Thread: as the engine that owns it. Errors: none; feed(), reserve() and reserve_record() may throw std::bad_alloc.
 class Wire {
  public:
   // make_bio makes a BIO over this wire, which must outlive it. Null if memory ran out.
@@ -39,21 +39,21 @@ class Wire {
   // reads takes input away from the library, or gives it back, within a verb. It returns what was so before.
   bool reads(bool allowed) noexcept { return std::exchange(reads_, allowed); }
 
-  // flush_alert puts the rest of a cut alert into the output; true if nothing is left of it.
-  bool flush_alert() noexcept;
-  bool alert_left() const noexcept { return alert_size_ > 0; }
+  // reserve makes room for control records, reserve_record for one record of application data as well.
+  void reserve() { backlog_.reserve(control_bytes_max); }
+  void reserve_record() { backlog_.reserve(control_bytes_max + SSL3_RT_MAX_PACKET_SIZE); }
+
+  // flush puts the backlog into the output; true if nothing is left of it.
+  bool flush() noexcept;
+  // backlog is how much waits there.
+  std::size_t backlog() const noexcept { return backlog_.size(); }
   // held_back is true if the library keeps the rest of something that did not fit, and was not taken whole.
   bool held_back() const noexcept { return held_back_; }
+  // take_whole says whether the record that the library is going to write must not be cut, as far as the reserved room
+  // goes.
+  void take_whole(bool whole) noexcept { take_whole_ = whole; }
   // shut says that close_notify was the last thing the peer may hear: whatever the library produces later is dropped.
   void shut() noexcept { shut_ = true; }
-
-  // outgoing_type says what type the record has that the library is going to write.
-  void outgoing_type(std::uint8_t type) noexcept { alert_next_ = type == SSL3_RT_ALERT; }
-
-  // gate keeps records of the handshake from the library while application data is held back: the answer could not be
-  // written behind them, and trying to is fatal (again "bad write retry"). gated is true if one waits for that reason.
-  void gate(bool shut_gate) noexcept { gate_ = shut_gate; }
-  bool gated() const noexcept { return gated_; }
 
   // within_record is true if the library has taken a record in part. new_record says that it is not so.
   bool within_record() const noexcept { return header_size_ > 0 || body_left_ > 0; }
@@ -61,6 +61,9 @@ class Wire {
 
  private:
   struct Method;
+
+  // A key update takes 27 bytes, an alert below 100 with every cipher. Units: bytes.
+  static constexpr std::size_t control_bytes_max = 512;
 
   int write(ByteView cipher) noexcept;
   int read(MutableBytes room) noexcept;
@@ -76,12 +79,9 @@ class Wire {
   CipherOut* out_ = nullptr;
   bool held_back_ = false;
   bool shut_ = false;
-  bool alert_next_ = false;
-  std::array<std::uint8_t, 256> alert_{};  // an alert's record is below 100 bytes with every cipher
-  std::size_t alert_size_ = 0;
+  bool take_whole_ = false;
+  Bytes backlog_;  // never beyond what was reserved
 
-  bool gate_ = false;
-  bool gated_ = false;
   std::array<std::uint8_t, SSL3_RT_HEADER_LENGTH> header_{};
   std::size_t header_size_ = 0;
   std::size_t body_left_ = 0;

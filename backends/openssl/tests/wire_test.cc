@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace rig::openssl {
 namespace {
 
@@ -49,25 +51,42 @@ TEST_F(WireTest, AWriteIsCutWhereTheRoomEnds) {
   EXPECT_EQ(BIO_flush(bio.get()), 1);
 }
 
-TEST_F(WireTest, AnAlertIsTakenWholeAndGoesFirst) {
+TEST_F(WireTest, WhatIsTakenWholeGoesFirst) {
   CipherOut out{MutableBytes(storage)};
+  wire.reserve();
   wire.open(out, false);
   EXPECT_EQ(write("records"), 7);
-  wire.outgoing_type(SSL3_RT_ALERT);
+  wire.take_whole(true);
   EXPECT_EQ(write("alert"), 5);
-  EXPECT_TRUE(wire.alert_left());
+  EXPECT_EQ(wire.backlog(), 4U);
   EXPECT_FALSE(wire.held_back());
-  wire.outgoing_type(SSL3_RT_APPLICATION_DATA);
+  wire.take_whole(false);
   EXPECT_EQ(write("more"), -1) << "nothing overtakes it";
   CipherOut two{MutableBytes(storage).first(2)};
   wire.open(two, false);
-  EXPECT_FALSE(wire.flush_alert());
+  EXPECT_FALSE(wire.flush());
   EXPECT_EQ(as_text(two.bytes()), "le");
   CipherOut rest{MutableBytes(storage)};
   wire.open(rest, false);
   EXPECT_EQ(write("more"), 4);
   EXPECT_EQ(as_text(rest.bytes()), "rtmore");
-  EXPECT_FALSE(wire.alert_left());
+  EXPECT_EQ(wire.backlog(), 0U);
+}
+
+TEST_F(WireTest, WhatIsTakenWholeIsBounded) {
+  CipherOut none{MutableBytes()};
+  wire.open(none, false);
+  wire.take_whole(true);
+  EXPECT_EQ(write("alert"), -1) << "nothing was reserved";
+  wire.reserve();
+  std::size_t held = 0;
+  while (write("alert") > 0) {
+    held += 5;
+    ASSERT_LE(held, 512U);
+  }
+  EXPECT_EQ(held, 510U);
+  wire.reserve_record();
+  EXPECT_EQ(write(std::string(SSL3_RT_MAX_PACKET_SIZE, 'r')), SSL3_RT_MAX_PACKET_SIZE);
 }
 
 TEST_F(WireTest, NothingFollowsTheEndOfOurDirection) {
@@ -89,24 +108,6 @@ TEST_F(WireTest, RecordsAreFollowedAcrossCuts) {
   }
   EXPECT_FALSE(wire.within_record());
   EXPECT_EQ(wire.unread(), 0U);
-}
-
-TEST_F(WireTest, TheGateStopsAHandshakeAnywhere) {
-  const Bytes records = {23, 3, 3, 0, 1, 'x', 22, 3, 3, 0, 2, 'a', 'b'};
-  wire.feed(records);
-  CipherOut out{MutableBytes(storage)};
-  wire.open(out, true);
-  wire.gate(true);
-  EXPECT_EQ(read(6), 6) << "application data passes";
-  EXPECT_EQ(read(6), -1);
-  EXPECT_TRUE(wire.gated());
-  EXPECT_TRUE(BIO_should_read(bio.get()));
-  wire.gate(false);
-  EXPECT_EQ(read(5), 5);
-  wire.gate(true);
-  EXPECT_EQ(read(6), -1) << "also within the record";
-  wire.gate(false);
-  EXPECT_EQ(read(6), 2);
 }
 
 TEST_F(WireTest, TheInputDoesNotGrowWithWhatWasTaken) {

@@ -151,11 +151,13 @@ TEST(OpensslWrite, AKeyUpdateIsAnsweredBehindACutWrite) {
     pair.inject(Side::client, out.bytes());
     ASSERT_EQ(pair.call(Side::server, [](TlsEngine& e, CipherOut& o) { return e.update_keys(o); }), Need::nothing);
     pair.knobs().pipe_bytes_max = 1;  // the pipe holds more than that: no room for the client
+    const std::uint64_t before = pair.cipher_total(Side::client);
     pair.hold(Side::client, true);
     while (pair.step(Side::client)) {
     }
     EXPECT_EQ(engine.facts().key_updates_in, 1U);
-    EXPECT_EQ(engine.facts().key_updates_out, 0U);
+    EXPECT_EQ(pair.cipher_total(Side::client), before) << "there was no room for anything";
+    EXPECT_EQ(pair.engine(Side::server).facts().key_updates_in, 0U);
     EXPECT_FALSE(engine.readable()) << "a read could not answer: no reason to spin";
     pair.knobs().pipe_bytes_max = 1 << 20;
     pair.hold(Side::client, false);
@@ -174,6 +176,41 @@ TEST(OpensslWrite, AKeyUpdateIsAnsweredBehindACutWrite) {
     RIG_EXPECT_DONE(pair.run([&] { return pair.end(Side::server).received == 5000; }));
     settle(pair);
     EXPECT_EQ(pair.engine(Side::server).facts().key_updates_in, 1U);
+  }
+}
+
+// Both sides ask for a KeyUpdate while a write of each is cut and both pipes are full. Each answer comes behind a
+// further request: the library would write it into the cut record, and to wait with reading would be a deadlock.
+TEST(OpensslWrite, KeyUpdatesCrossOverFullPipes) {
+  for (const std::size_t pipe : {64, 1000, 20'000}) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      SCOPED_TRACE("pipe " + std::to_string(pipe) + ", seed " + std::to_string(seed));
+      PairKnobs knobs{.feed_bytes_max = 1500, .pipe_bytes_max = pipe, .seed = seed};
+      EnginePair pair = psk_pair(TlsVersion::tls13, knobs);
+      RIG_EXPECT_DONE(pair.run_handshake());
+      settle(pair);
+      constexpr unsigned rounds = 4;
+      for (unsigned round = 1; round <= rounds; ++round) {
+        const std::uint64_t received = pair.end(Side::client).received;
+        pair.send(Side::client, 100'000);
+        pair.send(Side::server, 100'000);
+        pair.update_keys(Side::client);
+        pair.update_keys(Side::server);
+        const PairOutcome outcome = pair.run([&] { return pair.end(Side::client).received >= received + 20'000; });
+        ASSERT_TRUE(outcome.done()) << outcome.detail;
+        ASSERT_GT(pair.end(Side::client).to_write, 0U) << "the situation was not reached: nothing is under way";
+      }
+      const PairOutcome outcome = pair.run_traffic();
+      ASSERT_TRUE(outcome.done()) << outcome.detail;
+      settle(pair);
+      for (const Side side : both_sides) {
+        ASSERT_FALSE(pair.end(side).refusal.has_value());
+        const Facts facts = pair.engine(side).facts();
+        EXPECT_EQ(facts.key_updates_out, pair.engine(other(side)).facts().key_updates_in);
+        EXPECT_GT(facts.key_updates_out, rounds) << "its own, and answers";
+      }
+      RIG_EXPECT_DONE(pair.run_close());
+    }
   }
 }
 
