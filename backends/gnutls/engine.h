@@ -113,6 +113,8 @@ class GnutlsEngine final : public TlsEngine {
   void on_warning() noexcept;
   std::expected<Need, Error> start_rehandshake();
   std::expected<Outcome, Error> continue_rehandshake();
+  bool hello_request_next() const noexcept;
+  bool throw_away_record() noexcept;
 
   // fail makes the error of the library call that returned `code` the engine's last word, and tells the peer.
   std::unexpected<Error> fail(int code);

@@ -40,6 +40,16 @@ bool Input::data_next() const noexcept {
   return heeding_ && next_type() == application_data;
 }
 
+std::optional<std::size_t> Input::next_body_bytes() const noexcept {
+  if (record_pulled_ + unread() < header_bytes) {
+    return std::nullopt;
+  }
+  const auto header = [this](std::size_t at) {
+    return at < record_pulled_ ? head_[at] : bytes_[used_ + at - record_pulled_];
+  };
+  return static_cast<std::size_t>(header(3)) << 8 | header(4);
+}
+
 void Input::heed_types() noexcept {
   heeding_ = true;
   record_pulled_ = 0;

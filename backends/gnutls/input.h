@@ -39,6 +39,10 @@ class Input {
   // heed_types is called at the boundary of two records; from here on pull() heeds their types.
   void heed_types() noexcept;
 
+  // next_body_bytes is how long the record that data_next() tells about is without its header; nothing while that is
+  // not known. Units: bytes.
+  std::optional<std::size_t> next_body_bytes() const noexcept;
+
   // plain_alert is the alert that the record pulled last is, if it is one that was never encrypted.
   std::optional<std::uint8_t> plain_alert() const noexcept;
 

@@ -2,7 +2,6 @@
 #include <array>
 
 #include "backends/gnutls/engine.h"
-#include "harness/base/check.h"
 
 namespace rig::gnutls {
 namespace {
@@ -78,6 +77,9 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
   }
   // Each turn consumes a record of the input, so there is a last one.
   while (rehandshaking_) {
+    if (hello_request_next() && !throw_away_record()) {
+      return Outcome::starved;
+    }
     const int code = gnutls_handshake(enter(Intake::no_data));
     if (hook_failure_.has_value()) {
       return fail(code);
@@ -102,15 +104,31 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
   return Outcome::over;
 }
 
+// hello_request_next is true if the server asks for what we have begun: both sides have started at once. A client that
+// is within a handshake ignores that (RFC 5246, section 7.4.1.1); the library takes it for a wrong ServerHello. It
+// cannot be read before it is decrypted, but nothing else is as short, until the ServerHello has come.
+bool GnutlsEngine::hello_request_next() const noexcept {
+  constexpr std::size_t header_bytes = 5;
+  constexpr std::size_t hello_request_bytes = 4;
+  constexpr int no_message_yet = -1;  // the library forgets the last message of a handshake when that is over
+  const int last = static_cast<int>(gnutls_handshake_get_last_in(session_.get()));
+  return client() && last == no_message_yet && !input_.data_next() &&
+         input_.next_body_bytes() == gnutls_record_overhead_size(session_.get()) - header_bytes + hello_request_bytes;
+}
+
+// throw_away_record lets the library throw away a handshake record, by asking for data; false if it is not all here.
+bool GnutlsEngine::throw_away_record() noexcept {
+  std::array<std::uint8_t, 1> unused{};
+  const ssize_t thrown = gnutls_record_recv(enter(Intake::no_data), unused.data(), unused.size());
+  return !waits(static_cast<int>(thrown));
+}
+
 void GnutlsEngine::on_rehandshake_request() noexcept {
   const bool willing = context_->config().allow_renegotiation && !close_started_;
   rehandshaking_ = willing;
   owed_alert_ = owed_alert_ || (!willing && !close_started_);
   if (!willing && !client()) {
-    // The library keeps the ClientHello for the handshake that does not come. Asked for data, it throws it away.
-    std::array<std::uint8_t, 1> unused{};
-    const ssize_t thrown = gnutls_record_recv(enter(Intake::none), unused.data(), unused.size());
-    RIG_CHECK(thrown == GNUTLS_E_UNEXPECTED_PACKET);
+    throw_away_record();  // the library keeps the ClientHello for the handshake that does not come
   }
 }
 

@@ -96,6 +96,27 @@ TEST(GnutlsRenegotiation, WithCertificatesAndAResumedSession) {
   }
 }
 
+// RFC 5246, section 7.4.1.1: a HelloRequest is ignored by a client that negotiates already.
+TEST(GnutlsRenegotiation, BothMayStartAtOnce) {
+  for (const std::size_t feed_bytes_max : {1, 7, 33, 65536}) {
+    for (const Side first : {Side::client, Side::server}) {
+      SCOPED_TRACE("feed " + std::to_string(feed_bytes_max));
+      EnginePair pair = test::psk_pair(TlsVersion::tls12);
+      test::settle(pair);
+      pair.knobs().feed_bytes_max = feed_bytes_max;
+      for (const Side side : {first, other(first)}) {
+        const auto write = [side](TlsEngine& engine, CipherOut& out) {
+          return engine.write(position_coded(side, 0, 20'000), out);
+        };
+        ASSERT_EQ(pair.call(side, write)->accepted, 20'000U);
+        ASSERT_EQ(pair.call(side, renegotiate), Need::nothing);
+      }
+      test::settle(pair);
+      EXPECT_TRUE(both_have(pair, 2));
+    }
+  }
+}
+
 TEST(GnutlsRenegotiation, WithoutRoomTheRefusalWaits) {
   for (const Side starter : {Side::client, Side::server}) {
     ContextConfig client = test::psk_config(Role::client, TlsVersion::tls12);
