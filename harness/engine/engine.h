@@ -137,9 +137,9 @@ class TlsEngine {
   virtual std::expected<Need, Error> update_keys(CipherOut& out) = 0;
 
   // close_notify ends our direction; read() still works. Needs: nothing (the alert is in `out`) or room. A second call
-  // produces nothing. Errors: invalid_state before the handshake is done, while a renegotiation is under way, or while a
-  // write is only partly accepted;
-  // unsupported is never an answer: an engine without such an alert (null) needs nothing.
+  // produces nothing. Errors: invalid_state before the handshake is done, while a renegotiation is under way, or while
+  // a write is only partly accepted; unsupported is never an answer: an engine without such an alert (null) needs
+  // nothing.
   virtual std::expected<Need, Error> close_notify(CipherOut& out) = 0;
 
   // facts reads back what was negotiated. Meaningful once the handshake is done. Errors: none; strings may be empty

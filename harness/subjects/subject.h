@@ -98,6 +98,7 @@ typedef struct rig_error {
 #define RIG_TLS_1_2 12u
 #define RIG_TLS_1_3 13u
 
+/* rig_loop_config is what a loop is made with. */
 typedef struct rig_loop_config {
   uint32_t poller;     /* one RIG_POLLER_ bit */
   uint32_t fast_track; /* 1: a send may complete at once; 0: every send goes through the poller */
@@ -114,6 +115,7 @@ typedef struct rig_loop_counts {
   uint32_t registrations; /* handles armed in the poller, its own not counted */
 } rig_loop_counts;
 
+/* rig_context_config is what the connections of a context share. Texts are borrowed for the call. */
 typedef struct rig_context_config {
   const char* library;       /* "openssl", "gnutls", "mbedtls", "null", or what the subject lists */
   uint32_t server;           /* 1: server side */
@@ -178,9 +180,11 @@ typedef struct rig_listener_callbacks {
   void (*accepted)(void* listener_user, rig_socket* socket);
 } rig_listener_callbacks;
 
+/* rig_send_result is what send() answers; see "Ops" above. */
 typedef enum rig_send_result { RIG_SEND_COMPLETED = 0, RIG_SEND_PENDING = 1, RIG_SEND_REFUSED = 2 } rig_send_result;
 #define RIG_SEND_MORE 1u /* further sends follow soon; this one may wait for them */
 
+/* rig_close_mode is how close() ends a socket. */
 typedef enum rig_close_mode {
   RIG_CLOSE_GRACEFUL = 0, /* flush, end mark, wait until the peer's system has it all; new sends are refused */
   RIG_CLOSE_ABORT = 1     /* drop what is queued; the peer sees a reset */

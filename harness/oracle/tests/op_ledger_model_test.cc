@@ -86,14 +86,39 @@ History make_history(Prng& prng, std::size_t senders, std::size_t count) {
   return history;
 }
 
+// ModelOp is what a whole history says of one op.
+struct ModelOp {
+  std::size_t issued = 0, answered = 0, bytes = 0;
+  Answer answer = Answer::pending;
+  std::vector<std::size_t> callbacks;  // places in the history
+};
+
+// model_pair_laws judges two ops with hindsight; `op` comes before `other` in the stream if it was answered before the
+// other was issued.
+void model_pair_laws(const History& history, std::size_t closed, const ModelOp& op, const ModelOp& other,
+                     std::set<std::string>& laws) {
+  if (op.answer != Answer::pending || op.answered > other.issued || op.callbacks.empty() || op.callbacks[0] > closed) {
+    return;
+  }
+  const std::size_t told = op.callbacks[0];
+  const bool other_told = other.answer == Answer::pending && !other.callbacks.empty();
+  if (other_told && told > other.callbacks[0]) {
+    laws.insert("C4");
+  }
+  if (!history[told].failed || other.bytes == 0) {
+    return;
+  }
+  const bool at_once = other.answer == Answer::completed && (other.issued > told || other.answered > told);
+  const bool later =
+      other_told && other.callbacks[0] > told && other.callbacks[0] < closed && !history[other.callbacks[0]].failed;
+  if (at_once || later) {
+    laws.insert("C5");
+  }
+}
+
 // model_laws judges a whole history by looking at each op, and at each pair, with hindsight.
 std::set<std::string> model_laws(const History& history) {
-  struct Op {
-    std::size_t issued = 0, answered = 0, bytes = 0;
-    Answer answer = Answer::pending;
-    std::vector<std::size_t> callbacks;  // places in the history
-  };
-  std::map<std::uint64_t, Op> ops;
+  std::map<std::uint64_t, ModelOp> ops;
   std::set<std::string> laws;
   std::size_t closed = history.size();
   for (std::size_t i = 0; i < history.size(); ++i) {
@@ -120,7 +145,7 @@ std::set<std::string> model_laws(const History& history) {
       laws.insert("C1");
       continue;
     }
-    Op& op = ops[event.token];
+    ModelOp& op = ops[event.token];
     op.callbacks.push_back(i);
     if (op.answer != Answer::pending) {
       laws.insert("C2");
@@ -138,26 +163,7 @@ std::set<std::string> model_laws(const History& history) {
       laws.insert("C1");
     }
     for (const auto& [other_token, other] : ops) {
-      // `op` comes before `other` in the stream.
-      if (op.answer != Answer::pending || op.answered > other.issued) {
-        continue;
-      }
-      if (op.callbacks.empty() || op.callbacks[0] > closed) {
-        continue;
-      }
-      if (other.answer == Answer::pending && !other.callbacks.empty() && op.callbacks[0] > other.callbacks[0]) {
-        laws.insert("C4");
-      }
-      if (!history[op.callbacks[0]].failed || other.bytes == 0) {
-        continue;
-      }
-      const std::size_t told = op.callbacks[0];
-      const bool at_once = other.answer == Answer::completed && (other.issued > told || other.answered > told);
-      const bool later = other.answer == Answer::pending && !other.callbacks.empty() && other.callbacks[0] > told &&
-                         other.callbacks[0] < closed && !history[other.callbacks[0]].failed;
-      if (at_once || later) {
-        laws.insert("C5");
-      }
+      model_pair_laws(history, closed, op, other, laws);
     }
   }
   return laws;

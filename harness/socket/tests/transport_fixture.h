@@ -14,16 +14,17 @@
 #include <string>
 #include <utility>
 
+#include "harness/socket/posix_handle.h"
 #include "harness/socket/transport.h"
 
 namespace rig::test {
 
 inline int descriptor_of(const Transport& transport) {
-  return static_cast<int>(transport.handle().value());
+  return posix_descriptor(transport.handle()).value();
 }
 
 inline void until(NativeHandle handle, short events) {
-  pollfd entry{.fd = static_cast<int>(handle.value()), .events = events, .revents = 0};
+  pollfd entry{.fd = posix_descriptor(handle).value(), .events = events, .revents = 0};
   while (::poll(&entry, 1, -1) < 0 && errno == EINTR) {
   }
 }

@@ -50,7 +50,7 @@ TEST_P(transport_family, knows_both_addresses) {
 TEST_P(transport_family, every_descriptor_closes_on_exec_and_never_blocks) {
   Loopback pair(GetParam());
   for (const NativeHandle handle : {pair.acceptor->handle(), pair.client->handle(), pair.server->handle()}) {
-    const int descriptor = static_cast<int>(handle.value());
+    const int descriptor = *posix_descriptor(handle);
     EXPECT_NE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC, 0);
     EXPECT_NE(::fcntl(descriptor, F_GETFL) & O_NONBLOCK, 0);
   }

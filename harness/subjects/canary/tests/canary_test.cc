@@ -242,6 +242,20 @@ std::size_t nth(const Transcript& lines, std::uint64_t n, Fits fits) {
   return 0;
 }
 
+// spoiled_stream does to the bytes of one `data` what an S1 canary does.
+void spoiled_stream(Canary which, Bytes& bytes) {
+  const auto middle = bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / 2);
+  if (which == Canary::s1_changed) {
+    *middle ^= 1;
+  } else if (which == Canary::s1_lost) {
+    bytes.erase(middle);
+  } else if (which == Canary::s1_doubled) {
+    bytes.insert(middle, std::uint8_t{*middle});
+  } else {
+    std::ranges::rotate(bytes, middle);
+  }
+}
+
 // spoiled is what the victim must show, made from what it shows unspoiled.
 Transcript spoiled(Canary which, std::uint64_t moment, Transcript lines) {
   const auto is = [](const char* what) { return [what](const Line& line) { return line.what == what; }; };
@@ -298,22 +312,13 @@ Transcript spoiled(Canary which, std::uint64_t moment, Transcript lines) {
       lines.erase(at(closed));
       break;
     case Canary::s1_changed:
-      respell(data, [](Bytes& bytes) { bytes[bytes.size() / 2] ^= 1; });
-      break;
     case Canary::s1_lost:
-      respell(data, [](Bytes& bytes) { bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / 2)); });
-      break;
     case Canary::s1_doubled:
-      respell(data, [](Bytes& bytes) {
-        const auto middle = bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / 2);
-        bytes.insert(middle, std::uint8_t{*middle});
-      });
+      respell(data, [which](Bytes& bytes) { spoiled_stream(which, bytes); });
       break;
     case Canary::s1_swapped:
       respell(nth(lines, moment, [](const Line& line) { return line.what == "data" && line.bytes >= 2; }),
-              [](Bytes& bytes) {
-                std::ranges::rotate(bytes, bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / 2));
-              });
+              [which](Bytes& bytes) { spoiled_stream(which, bytes); });
       break;
   }
   return lines;
