@@ -62,12 +62,16 @@ struct ContextConfig {
   // peer_check unset means: a client verifies, a server asks for no client certificate. With a psk no certificate is
   // involved and this has no effect.
   std::optional<PeerCheck> peer_check;
-  std::string ca_pem;                      // trust anchors; needed where certificates are verified
-  std::optional<Credentials> credentials;  // a server without a psk needs them
-  std::optional<Psk> psk;                  // if set, only PSK handshakes are offered or accepted
-  std::vector<std::string> alpn;           // in order of preference; empty: not offered
-  bool allow_renegotiation = false;        // answer a peer's renegotiation; starting one needs it as well
-  bool session_tickets = true;             // a server issues, a client accepts sessions for resumption
+  std::string ca_pem;  // trust anchors; needed where certificates are verified
+  // credentials: a server without a psk needs them; a client sends them whenever it is asked for a certificate,
+  // whichever authorities the server names.
+  std::optional<Credentials> credentials;
+  std::optional<Psk> psk;  // if set, only PSK handshakes are offered or accepted
+  // alpn is in order of preference (the server's decides); empty: not offered, and no offer is answered. Offers without
+  // a protocol in common fail the handshake (RFC 7301, section 3.2).
+  std::vector<std::string> alpn;
+  bool allow_renegotiation = false;  // answer a peer's renegotiation; starting one needs it as well
+  bool session_tickets = true;       // a server issues, a client accepts sessions for resumption
   // key_log receives lines in the NSS key log format. Thread: the thread inside the verb that produced the line.
   std::function<void(std::string_view line)> key_log;
 };
