@@ -39,6 +39,9 @@ TEST(GnutlsContext, WhatCannotBeIsRefusedInWords) {
       {"a protocol beyond the library", Role::client, [](auto& c) { c.alpn = {std::string(32, 'x')}; },
        Code::unsupported},
       {"nine protocols", Role::client, [](auto& c) { c.alpn = std::vector<std::string>(9, "x"); }, Code::unsupported},
+      {"an anchor that cannot be read", Role::client,
+       [](auto& c) { c.ca_pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"; },
+       Code::invalid_argument},
       {"no certificate among the anchors", Role::client, [](auto& c) { c.ca_pem = "\n"; }, Code::invalid_argument},
   };
   for (const Row& row : rows) {
@@ -205,6 +208,7 @@ TEST(GnutlsVerify, NamesThatCanBeSent) {
   for (const char* name : {"", ".test", "a b", "a_b", "127.0.0.1", "::1", "\xc3\xa4.test"}) {
     EXPECT_FALSE(gnutls::sendable_name(name)) << name;
   }
+  EXPECT_TRUE(gnutls::sendable_name(std::string(253, 'x')));
   EXPECT_FALSE(gnutls::sendable_name(std::string(254, 'x')));
   // A name that the library cannot map to its IDNA form is not sent, and all else goes on.
   ContextConfig client = test::client_config();

@@ -284,6 +284,30 @@ TEST(GnutlsEngine, AFatalAlertWithoutRoomIsLostAndNobodyWaits) {
   EXPECT_EQ(pair.engine(Side::client).facts().handshakes, 1U);
 }
 
+// A backlog that is read while it grows: what was read makes room for what comes.
+TEST(GnutlsEngine, ALongBacklogIsReadWhileItGrows) {
+  for (const TlsVersion version : versions) {
+    PairKnobs knobs;
+    knobs.feed_bytes_max = 300'000;
+    knobs.read_bytes_max = 16'384;
+    EnginePair pair = test::psk_pair(version, knobs);
+    test::settle(pair);
+    for (int round = 0; round < 4; ++round) {
+      pair.hold(Side::client, true);
+      pair.send(Side::client, 200'000);
+      EXPECT_EQ(pair.run_traffic().kind, PairOutcome::Kind::stalled);
+      pair.hold(Side::client, false);
+      for (int steps = 0; steps < 9; ++steps) {
+        pair.step(Side::server);
+      }
+      EXPECT_TRUE(pair.engine(Side::server).readable());
+    }
+    RIG_EXPECT_DONE(pair.run_traffic());
+    EXPECT_EQ(pair.end(Side::server).received, 800'000U);
+    EXPECT_FALSE(pair.engine(Side::server).readable());
+  }
+}
+
 TEST(GnutlsEngine, FeedingBehindTheEndIsRefused) {
   EnginePair pair = test::psk_pair(TlsVersion::tls12);
   TlsEngine& engine = pair.engine(Side::client);

@@ -43,6 +43,7 @@ TEST(GnutlsRenegotiation, APartialWriteGoesFirst) {
     CipherOut out{MutableBytes(storage)};
     ASSERT_EQ(pair.engine(writer).write(position_coded(writer, 0, 20'000), out)->need, Need::room);
     pair.inject(writer, out.bytes());
+    EXPECT_EQ(pair.call(writer, renegotiate).error().code(), Code::invalid_state);
     pair.renegotiate(starter);
     pair.knobs().out_bytes_max = 50;
     test::settle(pair);
