@@ -116,7 +116,8 @@ TEST(MatrixCover, TheNamedRowsAreInTheQuickOne) {
   for (const auto& row : matrix.at("rows")) {
     rows.insert(row.at("name"));
     const auto fits_row = [&row](const Case& one) {
-      return one.cell.client == row.at("client") && one.cell.server == row.at("server") &&
+      return one.cell.client == row.at("client").get<std::string>() &&
+             one.cell.server == row.at("server").get<std::string>() &&
              word(one.cell.poller) == row.at("poller").get<std::string>() &&
              on_off(one.cell.fast_track) == row.at("fast_track").get<std::string>();
     };
