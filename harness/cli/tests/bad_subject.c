@@ -1,4 +1,5 @@
 /* A subject that cannot be trusted: RIG_BAD says what it does when a loop is made. It never gets further. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,35 @@ static uint32_t capabilities(const char* library) {
 
 static void library_version(const char* library, char* text, size_t text_bytes) {
   snprintf(text, text_bytes, "%s of a bad subject", library);
+}
+
+static int shared;
+static void* volatile kept;
+
+static void* count_up(void* nothing) {
+  ++shared;
+  return nothing;
+}
+
+/* What only a sanitizer sees. */
+static void misuse_memory(const char* what) {
+  if (strcmp(what, "leak") == 0) {
+    kept = malloc(1234);
+    kept = NULL;
+  } else if (strcmp(what, "use after free") == 0) {
+    kept = malloc(16);
+    free(kept);
+    ((volatile char*)kept)[0] = 1;
+  } else if (strcmp(what, "race") == 0) {
+    pthread_t threads[2];
+    pthread_create(&threads[0], NULL, count_up, NULL);
+    pthread_create(&threads[1], NULL, count_up, NULL);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+  } else if (strcmp(what, "overflow") == 0) {
+    shared = 0x7fffffff;
+    count_up(NULL);
+  }
 }
 
 static rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error* error) {
@@ -31,6 +61,7 @@ static rig_status loop_create(const rig_loop_config* config, rig_loop** loop, ri
       pause();
     }
   }
+  misuse_memory(what == NULL ? "" : what);
   return RIG_INTERNAL;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The tlsrig command from outside: what it prints, what it writes, how it ends.
 
-  command_test.py TLSRIG BAD_SUBJECT.so [unittest arguments...]
+  command_test.py TLSRIG BAD_SUBJECT.so SANITIZER [unittest arguments...]      SANITIZER: none, address or thread
 """
 
 import json
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import unittest
 
-TLSRIG, BAD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+TLSRIG, BAD, SANITIZER = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
 # One plain cell of one suite: quick, and there in every build.
 ONE = ["--suite", "send_load", "--client", "null", "--tls", "none", "--poller", "epoll", "--fast-track", "on",
        "--size", "tiny"]
@@ -262,6 +262,22 @@ class Run(Command):
         self.refused(2, "line 1 of '", "report", ".")
 
 
+# Memory errors and races are laws of a sanitizer's build: each of these must be reported there, in its own words. That
+# nothing is reported where nothing is, the green runs show.
+SEEN = {"address": {"leak": "exited with [0-9]+: .*LeakSanitizer: detected memory leaks",
+                    "use after free": "AddressSanitizer: heap-use-after-free",
+                    "overflow": "runtime error: signed integer overflow"},
+        "thread": {"race": "WARNING: ThreadSanitizer: data race"}}
+
+
+class Sanitizers(Command):
+    def test_what_is_planted_is_reported(self):
+        for what, words in SEEN.get(SANITIZER, {}).items():
+            result = self.tlsrig("run", "--subject", BAD, *ONE, bad=what)
+            self.assertEqual(result.returncode, 1, result)
+            self.assertRegex(result.stdout, "FAIL [^\n]*" + words)
+
+
 class Terminal(Command):
     def on_terminal(self, *arguments, **environment):
         pid, terminal = pty.fork()
@@ -344,4 +360,4 @@ class Lists(Command):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
