@@ -25,7 +25,7 @@ class ListenerEvents {
 
 // ListenerConfig is what a listener and its sockets may differ in.
 struct ListenerConfig {
-  SocketConfig socket;
+  SocketConfig socket = {};
   std::size_t connections_max = 1024;  // accepted sockets that are not yet both closed and destroyed
   int backlog = 256;
 };

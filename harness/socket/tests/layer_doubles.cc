@@ -6,6 +6,13 @@
 namespace rig::test {
 namespace {
 
+// call runs a copy of `hook`, which may replace itself.
+void call(std::function<void()> hook) {
+  if (hook) {
+    hook();
+  }
+}
+
 class FakeTransport final : public Transport {
  public:
   explicit FakeTransport(std::shared_ptr<FakeWire> wire) : wire_(std::move(wire)) {}
@@ -23,9 +30,7 @@ class FakeTransport final : public Transport {
 
   std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept override {
     ++wire_->sends;
-    if (wire_->on_send) {
-      wire_->on_send();
-    }
+    call(wire_->on_send);
     if (wire_->send_error.has_value()) {
       return std::unexpected(*wire_->send_error);
     }
@@ -44,9 +49,7 @@ class FakeTransport final : public Transport {
 
   std::expected<std::size_t, Error> recv(MutableBytes storage) noexcept override {
     ++wire_->recvs;
-    if (wire_->on_recv) {
-      wire_->on_recv();
-    }
+    call(wire_->on_recv);
     if (!wire_->input.empty()) {
       const std::size_t bytes = std::min(storage.size(), wire_->input.size());
       std::copy_n(wire_->input.begin(), bytes, storage.begin());
@@ -83,11 +86,7 @@ class FakeTransport final : public Transport {
   std::expected<Endpoint, Error> peer_endpoint() const override { return Endpoint{}; }
 
  private:
-  void system_call() const {
-    if (wire_->on_system_call) {
-      wire_->on_system_call();
-    }
-  }
+  void system_call() const { call(wire_->on_system_call); }
 
   const std::shared_ptr<FakeWire> wire_;
 };
@@ -227,9 +226,7 @@ std::unique_ptr<Transport> make_fake_transport(std::shared_ptr<FakeWire> wire) {
 }
 
 Status FakePoller::add(NativeHandle handle, std::uint64_t key, Interest interest) noexcept {
-  if (on_system_call) {
-    on_system_call();
-  }
+  call(on_system_call);
   if (refuse_add.has_value()) {
     return std::unexpected(*refuse_add);
   }
@@ -238,9 +235,7 @@ Status FakePoller::add(NativeHandle handle, std::uint64_t key, Interest interest
 }
 
 Status FakePoller::modify(NativeHandle handle, Interest interest) noexcept {
-  if (on_system_call) {
-    on_system_call();
-  }
+  call(on_system_call);
   if (refuse_modify.has_value()) {
     return std::unexpected(*refuse_modify);
   }
@@ -254,9 +249,7 @@ Status FakePoller::modify(NativeHandle handle, Interest interest) noexcept {
 }
 
 Status FakePoller::remove(NativeHandle handle) noexcept {
-  if (on_system_call) {
-    on_system_call();
-  }
+  call(on_system_call);
   if (std::erase_if(entries, [handle](const Entry& one) { return one.handle == handle; }) == 0) {
     return std::unexpected(Error(Code::invalid_argument, "the handle is not registered"));
   }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,16 +17,12 @@
 #include "harness/socket/listener.h"
 #include "harness/socket/loop.h"
 #include "harness/socket/tests/layer_doubles.h"
+#include "harness/socket/tests/transport_fixture.h"
 #include "harness/socket/tls_socket.h"
 
 namespace rig::test {
 
 using Log = std::vector<std::string>;
-
-template <typename Expected>
-Code code_of(const Expected& expected) {
-  return expected ? Code::internal : expected.error().code();
-}
 
 // Recorder writes down each callback as a word: "connected", "connected:refused", "data:5", "ended", "sent:7",
 // "sent:7:reset", "writable", "closed", "closed:aborted". A hook runs inside the callback, after it was written down.
@@ -67,8 +64,8 @@ class Recorder : public SocketEvents {
     EXPECT_EQ(std::this_thread::get_id(), thread_) << word << " came on another thread";
     EXPECT_FALSE(closed) << word << " came after closed";
     log.push_back(std::move(word));
-    if (hook) {
-      hook();
+    if (const auto running = hook) {  // a copy: it may replace itself
+      running();
     }
   }
   const std::thread::id thread_ = std::this_thread::get_id();
