@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -160,11 +161,24 @@ std::string bracketed(const std::string& text) {
   return "[==[" + text + "]==]";
 }
 
-// The cases for ctest, one test each; the first case of each suite is part of the smoke test. RIG_TEST_ENVIRONMENT is
-// set by the file that includes this one.
+// One case of each suite, not all of them on the same libraries.
+std::set<const Case*> smoke_cases(const std::vector<Case>& cases) {
+  std::map<std::string_view, std::vector<const Case*>> by_suite;
+  for (const Case& one : cases) {
+    by_suite[one.suite->name].push_back(&one);
+  }
+  std::set<const Case*> smoke;
+  std::size_t number = 0;
+  for (const auto& [suite, list] : by_suite) {
+    smoke.insert(list[number++ * list.size() / by_suite.size()]);
+  }
+  return smoke;
+}
+
+// The cases for ctest, one test each. RIG_TEST_ENVIRONMENT is set by the file that includes this one.
 std::string ctest_lines(const std::vector<Case>& cases, const Selection& selection, const std::string& program) {
   std::string text;
-  std::set<std::string_view> seen;
+  const std::set<const Case*> smoke = smoke_cases(cases);
   const bool full = selection.matrix == Matrix::full;
   for (const Case& one : cases) {
     const std::string name = bracketed("stress." + case_name(one));
@@ -173,7 +187,7 @@ std::string ctest_lines(const std::vector<Case>& cases, const Selection& selecti
     if (one.cell.server != one.cell.client) {
       labels += ";backend:" + one.cell.server;
     }
-    if (seen.insert(one.suite->name).second) {
+    if (smoke.contains(&one)) {
       labels += ";smoke";
     }
     text += "add_test(" + name + " " + bracketed(program) + " " + bracketed("--gtest_filter=" + case_name(one)) + ")\n";
