@@ -60,7 +60,9 @@ Status each_certificate(const std::string& pem, const char* doing, Take&& take) 
       }
       return std::unexpected(library_error(Code::invalid_argument, doing));
     }
-    if (!take(std::move(certificate), count)) {
+    // The library reads the extensions at first use and keeps them in the certificate, which all engines share. Done
+    // here it is done before there are threads.
+    if (X509_check_purpose(certificate.get(), -1, 0) != 1 || !take(std::move(certificate), count)) {
       return std::unexpected(library_error(Code::invalid_argument, doing));
     }
   }
@@ -76,6 +78,11 @@ OpensslContext::OpensslContext(const ContextConfig& config) : config_(config) {
   if (!config_.peer_check.has_value()) {
     config_.peer_check = config_.role == Role::client ? PeerCheck::verify : PeerCheck::none;
   }
+}
+
+OpensslContext::~OpensslContext() {
+  const Ambient ambient;
+  library_.reset();
 }
 
 std::expected<std::shared_ptr<const Context>, Error> OpensslContext::make(const ContextConfig& config) try {

@@ -28,6 +28,7 @@ class OpensslContext final : public Context, public std::enable_shared_from_this
 
   // OpensslContext is made by make() only.
   explicit OpensslContext(const ContextConfig& config);
+  ~OpensslContext() override;
 
  private:
   Status check() const;

@@ -1,4 +1,7 @@
 // Sessions, names and keys: what a resumption may not go round, and what facts() makes of it.
+#include <openssl/pem.h>
+
+#include <stdexcept>
 #include <thread>
 
 #include "backends/openssl/tests/peers.h"
@@ -7,6 +10,9 @@ namespace rig {
 namespace {
 
 using namespace test;
+
+using Bio = std::unique_ptr<BIO, decltype([](BIO* bio) { BIO_free(bio); })>;
+using Key = std::unique_ptr<EVP_PKEY, decltype([](EVP_PKEY* key) { EVP_PKEY_free(key); })>;
 
 // Sessions are a client and a server context, and a session of theirs.
 struct Sessions {
@@ -140,6 +146,20 @@ TEST(OpensslSession, ContextsThatCannotBe) {
   EXPECT_EQ(code(key, [](auto& c) { c.psk->identity.push_back('\0'); }), invalid);
   EXPECT_EQ(code(key, [](auto& c) { c.psk->identity.assign(256, 'i'); }), Code::unsupported);
   EXPECT_EQ(code(key, [](auto& c) { c.psk->key.assign(513, 1); }), Code::unsupported);
+}
+
+TEST(OpensslSession, AnEncryptedKeyIsRefusedAndNobodyIsAskedForAPassword) {
+  const Credentials plain = credentials(Identity::server);
+  const Bio source(BIO_new_mem_buf(plain.private_key_pem.c_str(), -1));
+  const Key key(PEM_read_bio_PrivateKey(source.get(), nullptr, nullptr, nullptr));
+  const Bio sink(BIO_new(BIO_s_mem()));
+  char password[] = "secret";
+  ASSERT_EQ(PEM_write_bio_PKCS8PrivateKey(sink.get(), key.get(), EVP_aes_128_cbc(), password, 6, nullptr, nullptr), 1);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(sink.get(), &text);
+  ContextConfig config = server_config(TlsVersion::tls13);
+  config.credentials->private_key_pem.assign(text, static_cast<std::size_t>(size));
+  EXPECT_EQ(code_of(openssl_backend().make_context(config)), Code::invalid_argument);
 }
 
 // The longest key and identity that are accepted also work.

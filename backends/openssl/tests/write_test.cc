@@ -214,6 +214,66 @@ TEST(OpensslWrite, KeyUpdatesCrossOverFullPipes) {
   }
 }
 
+// A peer asks for one KeyUpdate after the other and takes no answer: what is kept for it stays bounded, and every
+// request is answered once it reads.
+TEST(OpensslWrite, AFloodOfKeyUpdatesIsBounded) {
+  constexpr unsigned requests = 60;
+  EnginePair pair = psk_pair(TlsVersion::tls13);
+  RIG_EXPECT_DONE(pair.run_handshake());
+  settle(pair);
+  TlsEngine& client = pair.engine(Side::client);
+  Bytes storage(requests * 30);
+  CipherOut flood{MutableBytes(storage)};
+  for (unsigned request = 0; request < requests; ++request) {
+    ASSERT_EQ(pair.engine(Side::server).update_keys(flood), Need::nothing);
+  }
+  Bytes plain(10);
+  CipherOut none{MutableBytes()};
+  Need last = Need::nothing;
+  // One record at a time: requests that come at once may be answered at once.
+  for (std::size_t at = 0; at < flood.size(); at += 27) {
+    ASSERT_TRUE(client.feed(flood.bytes().subspan(at, 27)).has_value());
+    const auto read = client.read(MutableBytes(plain), none);
+    ASSERT_TRUE(read.has_value()) << read.error().detail();
+    last = read->need;
+  }
+  EXPECT_EQ(last, Need::room);
+  const unsigned answered = client.facts().key_updates_out;
+  EXPECT_GT(answered, 10U);
+  EXPECT_LT(answered, 25U) << "the situation was not reached: all was kept";
+  EXPECT_EQ(client.update_keys(none), Need::room) << "an answer is still on its way";
+  EXPECT_EQ(client.close_notify(none), Need::room);
+  pair.send(Side::server, 100);
+  pair.send(Side::client, 100);
+  RIG_EXPECT_DONE(pair.run_traffic());
+  settle(pair);
+  EXPECT_EQ(client.facts().key_updates_in, requests);
+  EXPECT_EQ(client.facts().key_updates_out, requests);
+  EXPECT_EQ(pair.engine(Side::server).facts().key_updates_in, requests);
+  RIG_EXPECT_DONE(pair.run_close());
+}
+
+TEST(OpensslWrite, VerbsThatDoNotFitTheState) {
+  for (const TlsVersion version : both_versions) {
+    EnginePair pair = psk_pair(version);
+    RIG_EXPECT_DONE(pair.run_handshake());
+    settle(pair);
+    TlsEngine& client = pair.engine(Side::client);
+    Bytes storage(1000);
+    CipherOut out{MutableBytes(storage)};
+    EXPECT_EQ(code_of(client.read({}, out)), Code::invalid_argument);
+    ASSERT_EQ(pair.call(Side::server, [](TlsEngine& e, CipherOut& o) { return e.close_notify(o); }), Need::nothing);
+    RIG_EXPECT_DONE(pair.run([&] { return pair.end(Side::client).clean_end; }));
+    EXPECT_TRUE(client.feed(storage).has_value()) << "what comes behind the end does not matter";
+    EXPECT_FALSE(client.readable());
+    client.end_of_input();
+    EXPECT_EQ(code_of(client.feed(storage)), Code::invalid_state);
+    ASSERT_EQ(client.close_notify(out), Need::nothing);
+    EXPECT_EQ(code_of(client.update_keys(out)), version == TlsVersion::tls13 ? Code::invalid_state : Code::unsupported);
+    EXPECT_EQ(code_of(client.renegotiate(out)), version == TlsVersion::tls12 ? Code::invalid_state : Code::unsupported);
+  }
+}
+
 TEST(OpensslWrite, CloseNotifyIsCutAtEveryByteAndSentOnce) {
   for (const TlsVersion version : both_versions) {
     std::uint64_t whole = 0;
