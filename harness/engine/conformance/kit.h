@@ -75,6 +75,7 @@ struct Contexts {
 
   EnginePair connect(const EngineConfig& client_config, const PairKnobs& knobs = {}) const;
 };
+// make_contexts makes both contexts of a cell.
 Contexts make_contexts(const Cell& cell, const Setup& setup);
 
 // connect makes both contexts and both engines, and runs nothing.
