@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 #include <string_view>
 
 #include "backends/openssl/library.h"
@@ -13,6 +14,11 @@ namespace rig::openssl {
 
 // error_of makes an Error whose detail is formatted as by printf, and cut where Error cuts.
 [[gnu::format(printf, 3, 4)]] Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept;
+
+// refused answers a verb that was not possible, and leaves all as it was.
+inline std::unexpected<Error> refused(Code code, const char* why) noexcept {
+  return std::unexpected(Error(code, why));
+}
 
 // Report is what the failing call left in the error queue of the thread.
 struct Report {
