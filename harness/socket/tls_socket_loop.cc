@@ -22,6 +22,10 @@ void TlsSocket::ready(const Ready& report) {
   if (phase_ == Phase::closed) {
     return;
   }
+  if (ending()) {
+    settle();  // whatever the report is about: nobody wants to hear any more that it connected
+    return;
+  }
   if (phase_ == Phase::connecting) {
     connected_below();
   } else {
@@ -47,7 +51,7 @@ void TlsSocket::ready(const Ready& report) {
 
 void TlsSocket::service() {
   const MutexLock lock(mutex_);
-  if (std::exchange(begin_, false) && phase_ == Phase::handshaking) {
+  if (std::exchange(begin_, false) && phase_ == Phase::handshaking && !ending()) {
     handshake_step();
   }
   if (std::exchange(backlog_, false)) {

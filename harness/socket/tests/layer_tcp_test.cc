@@ -236,8 +236,16 @@ TEST_P(layer_tcp, descriptor_zero_is_a_socket_like_any_other) {
   in_child([] {
     Kernel kernel(wiring());
     ::close(0);
+    kernel.connect();
+    EXPECT_GE(::fcntl(0, F_GETFD), 0);  // the client's
+    kernel.turn_until([&] { return kernel.servers.size() == 1; });
+    KernelEnd& server = *kernel.servers[0];
+    EXPECT_TRUE(kernel.clients[0]->send(1, "zero"));
+    kernel.turn_until([&] { return server.events.received == "zero"; });
+    kernel.clients[0]->socket->destroy();
+    kernel.turn_without_waiting();
+    EXPECT_LT(::fcntl(0, F_GETFD), 0);  // and it was given back
     exchange(kernel);
-    EXPECT_LT(::fcntl(0, F_GETFD), 0);  // it was the client's, and was given back
     return 0;
   });
 }

@@ -162,6 +162,29 @@ TEST(listener, a_socket_that_nobody_adopts_is_destroyed) {
   EXPECT_EQ(kernel.loop->counts().handshaking + kernel.loop->counts().undestroyed - 2, 0U);  // the clients
 }
 
+TEST(listener, a_socket_that_was_never_accepted_has_no_listener_to_tell) {
+  Kernel kernel(with_cap(1));
+  kernel.establish();
+  KernelEnd& waiting = kernel.connect();
+  kernel.turn_until([&] { return waiting.events.has("connected"); });
+  kernel.turn_without_waiting();
+  for (const auto& client : kernel.clients) {
+    client->socket->destroy();
+  }
+  kernel.turn_without_waiting();
+  EXPECT_TRUE(waiting.events.closed);
+  EXPECT_EQ(kernel.listener->places_taken(), 1U);
+  EXPECT_EQ(kernel.listener->counters().resumes, 0U);
+}
+
+TEST(listener, a_server_that_is_aborted_before_its_handshake_says_so) {
+  Kernel kernel;
+  kernel.at_accepted = [&] { kernel.servers.back()->socket->close(CloseMode::abort); };
+  kernel.connect();
+  kernel.turn_until([&] { return !kernel.servers.empty() && kernel.servers[0]->events.closed; });
+  EXPECT_EQ(kernel.servers[0]->events.log, (Log{"connected:aborted", "closed:aborted"}));
+}
+
 TEST(listener, a_second_close_is_harmless_and_the_backlog_is_reset) {
   Kernel kernel(with_cap(1));
   kernel.establish();

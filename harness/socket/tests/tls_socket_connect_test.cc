@@ -111,6 +111,14 @@ TEST_P(tls_socket_connect, an_abort_is_reported_in_the_same_turn) {
   EXPECT_EQ(doubles_.loop->counts().undestroyed, 1U);
 }
 
+TEST_P(tls_socket_connect, an_abort_comes_before_a_success_that_nobody_has_seen_yet) {
+  DoubleEnd& end = begin();
+  go_on(end);
+  end.socket->close(CloseMode::abort);
+  doubles_.turn();
+  EXPECT_EQ(end.events.log, fate("aborted"));
+}
+
 TEST_P(tls_socket_connect, destroy_is_an_abort_and_still_reports) {
   DoubleEnd& end = begin();
   end.socket->destroy();
