@@ -7,8 +7,8 @@
 //   - application data (pending_): write() hands over one record per call, so that the rest in the library is exactly
 //     what must be repeated. A read may make the library answer the peer (a renegotiation; a KeyUpdate that comes while
 //     the answer to an earlier one is owed), so read() first lets the wire take that rest. write() counts the record as
-//     accepted once it is in the output. To leave the peer's records unread instead would be a deadlock when both sides
-//     do it.
+//     accepted once it is in the output. To leave the peer's records unread instead would let the input pile up, and
+//     stop a layer for good that feeds no more than is read, if both sides did it.
 //   - alerts and KeyUpdates: the wire takes them whole.
 //   - the answer to a KeyUpdate: the library puts it off to its next write, which may never come; settle() sends it.
 // A handshake of its own the library drives only within a read: a write within a renegotiation would meet application

@@ -179,8 +179,8 @@ TEST(OpensslWrite, AKeyUpdateIsAnsweredBehindACutWrite) {
   }
 }
 
-// Both sides ask for a KeyUpdate while a write of each is cut and both pipes are full. Each answer comes behind a
-// further request: the library would write it into the cut record, and to wait with reading would be a deadlock.
+// Both sides ask for a KeyUpdate while a write of each is cut and both pipes are full. Answers come behind further
+// requests: left alone, the library writes its own into the cut record, and fails with "bad length".
 TEST(OpensslWrite, KeyUpdatesCrossOverFullPipes) {
   for (const std::size_t pipe : {64, 1000, 20'000}) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
