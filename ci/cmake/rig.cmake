@@ -28,14 +28,17 @@ endif()
 
 find_package(Threads REQUIRED)
 
-add_library(rig_flags INTERFACE)
-target_include_directories(rig_flags INTERFACE "${CMAKE_SOURCE_DIR}")
-target_compile_options(rig_flags INTERFACE -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer
+# rig_warnings is what every source is compiled with; rig_flags adds the preset's instrumentation.
+add_library(rig_warnings INTERFACE)
+target_include_directories(rig_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(rig_warnings INTERFACE -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
-target_link_libraries(rig_flags INTERFACE Threads::Threads)
+target_link_libraries(rig_warnings INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(rig_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+  target_compile_options(rig_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
 endif()
+add_library(rig_flags INTERFACE)
+target_link_libraries(rig_flags INTERFACE rig_warnings)
 
 if(RIG_SANITIZE STREQUAL "address" OR RIG_SANITIZE STREQUAL "fuzzer")
   set(sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all)

@@ -1,0 +1,118 @@
+// The lab: one 64-bit seed decides a whole run of real, unchanged, threaded code.
+//
+// An executable that links `rig_lab` defines the pthread, socket, polling, clock and randomness functions of libc
+// itself and exports them, so that the shared libraries of the process use them as well. They pass every call on to the
+// system until run() is called; from then on the threads of the run take turns, speak TCP with each other inside the
+// process, and live in virtual time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/base/error.h"
+#include "harness/lab/fault.h"
+#include "harness/lab/op.h"
+#include "harness/lab/scheduler.h"
+
+namespace rig::lab {
+
+// PolicyKind says how the next thread is chosen. by_seed takes one of the others, by the seed: no policy finds all.
+enum class PolicyKind : std::uint8_t {
+  by_seed,
+  uniform,   // every runnable thread is as likely, at each point
+  sticky10,  // another thread in 10 % of the points
+  sticky1,   // another thread in 1 % of the points
+  pct,       // priorities with a few change points (Burckhardt et al., 2010), and a bound against starving
+  none,      // the default order: no preemption but the listed switches
+};
+
+// Switch is one departure from the default order: at its own `step`, `thread` gives way to `next`.
+struct Switch {
+  ThreadId thread = 0;
+  std::uint64_t step = 0;
+  ThreadId next = 0;
+  bool operator==(const Switch&) const = default;
+};
+
+// Profile says what the virtual kernel may do: strict does what Linux does, adversarial what POSIX allows.
+enum class Profile : std::uint8_t { strict, adversarial };
+
+struct Options {
+  std::uint64_t seed = 1;
+  PolicyKind policy = PolicyKind::by_seed;
+  // switches, if there are any, take the place of the policy.
+  std::optional<std::vector<Switch>> switches;
+  Profile profile = Profile::strict;
+  // first_descriptor is the lowest number that a virtual descriptor gets.
+  int first_descriptor = 1000;
+  std::vector<Fault> faults;
+  // random_faults lets the seed choose faults in addition: the ones injected are in Outcome::faults.
+  bool random_faults = false;
+  // library_points makes each call from inside a TLS library a point; unset: in a few percent of the seeds.
+  std::optional<bool> library_points;
+  // steps_max ends a run that goes on without end (stuck: livelock).
+  std::uint64_t steps_max = 50'000'000;
+  // record keeps the events, for a trace. The hashes are the same without.
+  bool record = false;
+  // sizes is how many points a dry run of the same workload had, if known: PCT spreads its change points over it.
+  std::uint64_t expected_points = 10'000;
+};
+
+// Event is one entry of a recorded trace.
+struct Event {
+  std::int64_t time_ns;
+  ThreadId thread;
+  Op op;
+  std::int64_t first;
+  std::int64_t second;
+};
+
+struct Outcome {
+  // schedule_hash covers threads, ops and lengths; it is the same in every build of the same sources. byte_hash covers
+  // ciphertext and randomness as well, and holds for one build.
+  std::uint64_t schedule_hash = 0;
+  std::uint64_t byte_hash = 0;
+  std::uint64_t points = 0;
+  std::uint64_t events = 0;
+  std::int64_t virtual_ns = 0;  // how long the run took, in its own time
+  PolicyKind policy = PolicyKind::none;
+  std::vector<Switch> switches;  // what was departed from the default order
+  std::vector<Fault> faults;     // what was injected
+  std::vector<Event> trace;      // with `record`
+  std::uint32_t threads = 0;     // including the one that called run()
+};
+
+// Stuck is a run that cannot go on.
+struct Stuck {
+  enum class Kind : std::uint8_t { deadlock, livelock, threads_left } kind = Kind::deadlock;
+  std::string report;  // a sentence, then a line per thread: who waits on what
+  Outcome outcome;
+};
+
+// run calls `body` as thread 0 of a run and returns when it has returned and each thread that it created has ended. At
+// the end virtual descriptors that are open are forgotten, and counted as an event.
+//
+// A stuck run cannot be taken apart: its threads stand in the middle of the subject. `stuck` is called on the thread
+// that noticed, in a Bypass, and must end the process; by default the report goes to standard error and the process
+// aborts. Thread: one run at a time in a process; the calling thread must be the process's only one that has anything
+// to do with the subject.
+using StuckHandler = std::function<void(const Stuck&)>;
+Outcome run(const Options& options, const std::function<void()>& body, const StuckHandler& stuck = {});
+
+// running says that a run is going on in this process. Thread: any.
+bool running() noexcept;
+
+// Words for files and messages.
+std::string_view word(PolicyKind policy);
+std::optional<PolicyKind> policy_from_word(std::string_view text);
+std::string_view word(Profile profile);
+std::optional<Profile> profile_from_word(std::string_view text);
+
+// Interposed says whether the process really calls the lab: each symbol that the lab defines is looked up as a shared
+// library would. Errors: the first symbol that leads elsewhere, and whose.
+Status interposed();
+
+}  // namespace rig::lab

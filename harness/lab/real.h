@@ -1,0 +1,54 @@
+// Real: the system's own function behind one that the lab defines.
+#pragma once
+
+#include <atomic>
+
+namespace rig::lab {
+
+// real_symbol finds the function that a program without the lab would have called: the sanitizer's interceptor where
+// there is one, else the next definition after the executable's. `version` picks one of several (pthread_cond_*: an
+// unversioned look-up may answer the one of 2002). Aborts, naming the symbol, if there is none.
+void* real_symbol(const char* name, const char* version) noexcept;
+
+template <class Signature>
+class Real;
+
+// Real looks its function up at the first call, so that it works before any constructor has run. Thread: any.
+template <class Result, class... Arguments>
+class Real<Result(Arguments...)> {
+ public:
+  using Pointer = Result (*)(Arguments...);
+
+  constexpr explicit Real(const char* name, const char* version = nullptr) : name_(name), version_(version) {}
+
+  Result operator()(Arguments... arguments) { return get()(arguments...); }
+
+  Pointer get() {
+    Pointer found = found_.load(std::memory_order_relaxed);
+    if (found == nullptr) [[unlikely]] {
+      found = reinterpret_cast<Pointer>(real_symbol(name_, version_));
+      found_.store(found, std::memory_order_relaxed);
+    }
+    return found;
+  }
+
+ private:
+  const char* name_;
+  const char* version_;
+  std::atomic<Pointer> found_{nullptr};
+};
+
+template <class Result, class... Arguments>
+class Real<Result(Arguments...) noexcept> : public Real<Result(Arguments...)> {
+ public:
+  using Real<Result(Arguments...)>::Real;
+};
+
+}  // namespace rig::lab
+
+// RIG_LAB_REAL defines rig::lab::real_NAME, to be called as the system's function. For functions with a fixed list of
+// arguments; a variadic one gives the signature that it is called with: Real<int(int, int, void*)> real_fcntl{"fcntl"}.
+#define RIG_LAB_REAL(name)                                          \
+  inline constinit ::rig::lab::Real<decltype(::name)> real_##name { \
+    #name                                                           \
+  }
