@@ -1,0 +1,347 @@
+#include "harness/lab/scheduler.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "harness/base/check.h"
+#include "harness/lab/state.h"
+
+namespace rig::lab {
+namespace {
+
+constexpr std::int64_t point_ns = 1000;
+// Without a policy, a thread that goes on for so long is taken to spin.
+constexpr std::uint64_t points_without_switch_max = 20'000;
+
+// Initial-exec: one load in each of the lab's functions, whether or not a run is going on.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Thread* self_here = nullptr;
+constinit std::atomic<RunState*> current_run{nullptr};
+
+// kernel_call is a system call that neither the lab nor a sanitizer sees.
+long kernel_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
+  long result = number;
+  register long r10 asm("r10") = d;
+  asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+  return result;
+}
+
+void give_turn(Thread& thread) {
+  thread.turn.store(1, std::memory_order_release);
+  kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAKE_PRIVATE, 1);
+}
+
+void await_turn(Thread& thread) {
+  while (thread.turn.load(std::memory_order_acquire) == 0) {
+    kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAIT_PRIVATE, 0, 0);
+  }
+  thread.turn.store(0, std::memory_order_relaxed);
+}
+
+void let_run(RunState& run, Thread& thread, Woken why) {
+  thread.state = ThreadState::runnable;
+  thread.woken = why;
+  ++run.runnable;
+}
+
+void release_due(RunState& run) {
+  if (run.now_ns < run.next_deadline_ns) {
+    return;
+  }
+  run.next_deadline_ns = never;
+  for (const auto& thread : run.threads) {
+    if (thread->state != ThreadState::blocked) {
+      continue;
+    }
+    if (thread->wait->deadline_ns <= run.now_ns) {
+      let_run(run, *thread, Woken::by_deadline);
+    } else {
+      run.next_deadline_ns = std::min(run.next_deadline_ns, thread->wait->deadline_ns);
+    }
+  }
+}
+
+// next_in_order is the default: the first thread after `from`, in the order of creation, that can run.
+Thread& next_in_order(const RunState& run, const Thread& from) {
+  const std::size_t count = run.threads.size();
+  for (std::size_t i = 1; i <= count; ++i) {
+    Thread& thread = *run.threads[(from.id + i) % count];
+    if (thread.state == ThreadState::runnable) {
+      return thread;
+    }
+  }
+  RIG_CHECK(false && "a thread that can run");
+  return *run.threads[0];
+}
+
+std::uint64_t switch_key(ThreadId thread, std::uint64_t step) {
+  return (static_cast<std::uint64_t>(thread) << 44) | step;
+}
+
+Thread& default_next(const RunState& run, const Thread& from) {
+  const bool goes_on =
+      from.state == ThreadState::runnable && from.last != Op::yield && from.steps % points_without_switch_max != 0;
+  return goes_on ? *run.threads[from.id] : next_in_order(run, from);
+}
+
+// decide answers who goes on after `from`, and notes a departure from the default. At least one thread can run.
+Thread& decide(RunState& run, const Thread& from) {
+  Thread& by_default = default_next(run, from);
+  if (run.runnable == 1) {
+    return by_default;
+  }
+  ThreadId chosen = by_default.id;
+  if (run.options.switches) {
+    const auto listed = run.listed.find(switch_key(from.id, from.steps));
+    if (listed != run.listed.end() && listed->second < run.threads.size() &&
+        run.threads[listed->second]->state == ThreadState::runnable) {
+      chosen = listed->second;
+    }
+  } else {
+    chosen = run.policy.choose(run.threads, run.runnable, from, by_default.id, run.points);
+  }
+  if (chosen != by_default.id) {
+    run.switches.push_back({.thread = from.id, .step = from.steps, .next = chosen});
+  }
+  return *run.threads[chosen];
+}
+
+// await_runnable lets virtual time jump until some thread can run.
+void await_runnable(RunState& run) {
+  while (run.runnable == 0) {
+    if (run.next_deadline_ns == never) {
+      stuck_now(run.body_returned ? Stuck::Kind::threads_left : Stuck::Kind::deadlock);
+    }
+    run.now_ns = std::max(run.now_ns, run.next_deadline_ns);
+    release_due(run);
+  }
+}
+
+void step(RunState& run, Thread& me, Op op) {
+  heartbeat.beats.store(run.points, std::memory_order_relaxed);
+  heartbeat.holder.store(me.kernel_id, std::memory_order_relaxed);
+  ++me.steps;
+  me.last = op;
+  ++run.points;
+  run.now_ns += point_ns;
+  run.record(me.id, op, 0, -1);
+  if (run.points > run.options.steps_max) [[unlikely]] {
+    stuck_now(Stuck::Kind::livelock);
+  }
+  release_due(run);
+}
+
+bool waits_for(const Thread& thread, const void* key) {
+  return thread.state == ThreadState::blocked && std::ranges::find(thread.wait->keys, key) != thread.wait->keys.end();
+}
+
+}  // namespace
+
+Thread* self() noexcept {
+  return self_here;
+}
+
+void set_self(Thread* thread) noexcept {
+  self_here = thread;
+}
+
+RunState* current() noexcept {
+  return current_run.load(std::memory_order_acquire);
+}
+
+void set_current(RunState* run) noexcept {
+  current_run.store(run, std::memory_order_release);
+}
+
+Bypass::Bypass() noexcept : suspended_(self_here) {
+  self_here = nullptr;
+}
+
+Bypass::~Bypass() {
+  self_here = suspended_;
+}
+
+bool quiet(const void* caller) {
+  return !current()->library_points && inside_tls_library(caller);
+}
+
+void point(Op op, const void* caller) {
+  if (caller != nullptr && quiet(caller)) {
+    return;
+  }
+  RunState& run = *current();
+  Thread& me = *self_here;
+  step(run, me, op);
+  Thread& next = decide(run, me);
+  if (&next != &me) {
+    run.holder = &next;
+    give_turn(next);
+    await_turn(me);
+  }
+}
+
+void event(Op op, std::int64_t first, std::int64_t second) {
+  RunState& run = *current();
+  run.record(self_here->id, op, first, second);
+}
+
+void bytes(const void* data, std::size_t size) {
+  RunState& run = *current();
+  std::uint64_t hash = run.byte_hash ^ size;
+  const auto* at = static_cast<const unsigned char*>(data);
+  for (; size >= 8; at += 8, size -= 8) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, at, 8);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 29;
+  }
+  for (; size > 0; ++at, --size) {
+    hash = (hash ^ *at) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 29;
+  }
+  run.byte_hash = hash;
+}
+
+Woken block(const Wait& wait) {
+  RunState& run = *current();
+  Thread& me = *self_here;
+  me.wait = &wait;
+  me.state = ThreadState::blocked;
+  --run.runnable;
+  run.next_deadline_ns = std::min(run.next_deadline_ns, wait.deadline_ns);
+  step(run, me, wait.op);
+  await_runnable(run);
+  Thread& next = decide(run, me);
+  if (&next != &me) {
+    run.holder = &next;
+    give_turn(next);
+    await_turn(me);
+  }
+  me.wait = nullptr;
+  return me.woken;
+}
+
+void wake_all(const void* key) {
+  RunState* run = current();
+  if (run == nullptr || self_here == nullptr) {
+    return;
+  }
+  for (const auto& thread : run->threads) {
+    if (waits_for(*thread, key)) {
+      let_run(*run, *thread, Woken::by_key);
+    }
+  }
+}
+
+bool wake_one(const void* key) {
+  RunState* run = current();
+  if (run == nullptr || self_here == nullptr) {
+    return false;
+  }
+  std::uint64_t left = waiting(key);
+  if (left == 0) {
+    return false;
+  }
+  left = stream(Stream::schedule).below(left);
+  for (const auto& thread : run->threads) {
+    if (waits_for(*thread, key) && left-- == 0) {
+      let_run(*run, *thread, Woken::by_key);
+      return true;
+    }
+  }
+  return false;
+}
+
+std::size_t waiting(const void* key) {
+  const RunState& run = *current();
+  return static_cast<std::size_t>(
+      std::ranges::count_if(run.threads, [key](const auto& thread) { return waits_for(*thread, key); }));
+}
+
+std::int64_t now_ns() {
+  return current()->now_ns;
+}
+
+Prng& stream(Stream which) {
+  return current()->streams[static_cast<std::size_t>(which)];
+}
+
+ThreadId id_of(const Thread& thread) {
+  return thread.id;
+}
+
+Thread* thread_of_kernel_id(std::int32_t tid) {
+  for (const auto& thread : current()->threads) {
+    if (thread->kernel_id == tid) {
+      return thread.get();
+    }
+  }
+  return nullptr;
+}
+
+Thread* adopt() {
+  RunState& run = *current();
+  auto thread = std::make_unique<Thread>();
+  thread->id = static_cast<ThreadId>(run.threads.size());
+  run.policy.added(thread->id);
+  ++run.runnable;
+  ++run.alive;
+  run.threads.push_back(std::move(thread));
+  return run.threads.back().get();
+}
+
+void abandon(Thread* thread) {
+  RunState& run = *current();
+  thread->state = ThreadState::ended;
+  --run.runnable;
+  --run.alive;
+}
+
+void begin_thread(Thread* thread) {
+  await_turn(*thread);
+  thread->kernel_id = static_cast<std::int32_t>(kernel_call(SYS_gettid));
+  self_here = thread;
+  current()->record(thread->id, Op::begin, 0, 0);
+}
+
+void end_thread() {
+  RunState& run = *current();
+  Thread& me = *self_here;
+  ++me.steps;
+  me.last = Op::thread_exit;
+  run.record(me.id, Op::thread_exit, 0, 0);
+  me.state = ThreadState::ended;
+  me.kernel_id = 0;  // the kernel may give the number to another thread
+  --run.runnable;
+  --run.alive;
+  wake_all(key_of_end(me));
+  if (run.alive == 1) {
+    wake_all(&run);
+  }
+  await_runnable(run);
+  Thread& next = decide(run, me);
+  run.holder = &next;
+  self_here = nullptr;
+  give_turn(next);
+}
+
+const void* key_of_end(const Thread& thread) {
+  return &thread.turn;
+}
+
+bool ended(const Thread& thread) {
+  return thread.state == ThreadState::ended;
+}
+
+void refuse(const char* call, const char* why) {
+  const Thread* me = self_here;
+  self_here = nullptr;
+  std::fprintf(stderr, "the lab has no model of %s: %s (thread %u of the run)\n", call, why, me ? me->id : 0U);
+  std::abort();
+}
+
+}  // namespace rig::lab

@@ -1,0 +1,85 @@
+// RunState: what the parts of the scheduler share. Not for the functions in place of the system's: they use
+// scheduler.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "harness/lab/lab.h"
+#include "harness/lab/policy.h"
+#include "harness/lab/scheduler.h"
+
+namespace rig::lab {
+
+enum class ThreadState : std::uint8_t { runnable, blocked, ended };
+
+struct Thread {
+  ThreadId id = 0;
+  ThreadState state = ThreadState::runnable;
+  std::atomic<std::uint32_t> turn{0};  // a futex: 1 says that the token is here
+  std::int32_t kernel_id = 0;
+  std::uint64_t steps = 0;     // points and waits of this thread
+  const Wait* wait = nullptr;  // while blocked; on the thread's own stack
+  Woken woken = Woken::by_key;
+  Op last = Op::begin;
+};
+
+struct RunState {
+  explicit RunState(const Options& options);
+
+  Options options;
+  std::uint64_t number;  // of this run in the process, from 1
+  std::vector<std::unique_ptr<Thread>> threads;
+  std::size_t runnable = 0;
+  std::size_t alive = 0;
+  Thread* holder = nullptr;
+  std::int64_t now_ns;
+  std::int64_t next_deadline_ns = never;  // never later than the earliest deadline of a blocked thread
+  bool library_points;
+  Prng streams[4];
+  Policy policy;
+  std::vector<Switch> switches;
+  std::unordered_map<std::uint64_t, ThreadId> listed;  // Options::switches by thread and step
+  std::uint64_t points = 0;
+  std::uint64_t events = 0;
+  std::uint64_t schedule_hash;
+  std::uint64_t byte_hash;
+  std::vector<Event> trace;
+  StuckHandler stuck;
+  bool body_returned = false;
+
+  void record(ThreadId thread, Op op, std::int64_t first, std::int64_t second);
+  Outcome outcome() const;
+};
+
+// current is the run that is going on, or null.
+RunState* current() noexcept;
+void set_current(RunState* run) noexcept;
+// set_self makes self() answer `thread` on the calling thread.
+void set_self(Thread* thread) noexcept;
+
+// stuck_now calls the handler of a stuck run; it does not return. The calling thread holds the token.
+[[noreturn]] void stuck_now(Stuck::Kind kind);
+
+// inside_tls_library says that an address lies in the code of a TLS library, or of one that it is built on.
+bool inside_tls_library(const void* address);
+// find_tls_libraries looks at the modules of the process, if they have changed since it last did.
+void find_tls_libraries();
+
+// watch starts the process's watchdog, once. It ends the process when a run does not come on for a minute of real time,
+// and says what the thread with the token is doing: a call into the kernel that the lab does not know, or a loop in
+// which nothing is called.
+void watch();
+
+// Heartbeat is what the watchdog looks at, from outside of the run.
+struct Heartbeat {
+  std::atomic<std::uint64_t> beats{0};
+  std::atomic<std::int32_t> holder{0};  // the kernel's id of the thread with the token
+};
+extern constinit Heartbeat heartbeat;
+
+}  // namespace rig::lab
