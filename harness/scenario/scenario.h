@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "harness/base/error.h"
+#include "harness/scenario/lab_part.h"
 
 namespace rig {
 
@@ -190,6 +191,7 @@ struct Scenario {
   bool all_delivered = true;  // at the end each side has received every byte of every op that the other completed
   bool ops_may_fail = false;  // completions with an error are part of the situation
   std::vector<Reach> reaches;
+  LabPart lab;
   friend bool operator==(const Scenario&, const Scenario&) = default;
 };
 
@@ -220,5 +222,19 @@ struct Word {
 };
 template <class Enum>
 std::span<const Word<Enum>> words() noexcept;
+
+// The lab's own enumerations.
+template <>
+std::span<const Word<LibraryPoints>> words<LibraryPoints>() noexcept;
+template <>
+std::span<const Word<lab::PolicyKind>> words<lab::PolicyKind>() noexcept;
+template <>
+std::span<const Word<lab::Profile>> words<lab::Profile>() noexcept;
+template <>
+std::span<const Word<lab::FaultKind>> words<lab::FaultKind>() noexcept;
+template <>
+std::span<const Word<lab::FaultSide>> words<lab::FaultSide>() noexcept;
+template <>
+std::span<const Word<lab::Op>> words<lab::Op>() noexcept;
 
 }  // namespace rig

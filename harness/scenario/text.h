@@ -26,6 +26,10 @@
 //     await pending 1
 //     close_graceful
 //     await closed
+//   lab policy=none first_descriptor=70000   (the lab's own lines, where something is not as by default)
+//   fault 1 short_write side=client connection=0 nth=3 amount=10
+//   switches 2@153>1 1@20>2             (thread@its step>who goes on)
+//   recorded 5120 events schedule 0123456789abcdef bytes 0123456789abcdef
 #pragma once
 
 #include <cstddef>
@@ -50,6 +54,10 @@ struct TextLimits {
   static constexpr std::uint32_t connections = 65536;
   static constexpr std::uint32_t copies = 1024;
   static constexpr std::uint64_t op_bytes = std::uint64_t{1} << 30;
+  static constexpr std::size_t faults = 4096;
+  static constexpr std::size_t switches = 65536;
+  static constexpr std::uint64_t lab_threads = 65535;
+  static constexpr std::uint64_t lab_steps = std::uint64_t{1} << 40;
 };
 
 // SyntaxError is where and why a text is no scenario. Units: lines and columns (bytes) count from 1;

@@ -6,20 +6,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "harness/scenario/scenario.h"
 #include "harness/scenario/text.h"
+#include "harness/scenario/text_fields.h"
 
 namespace rig {
-
-// Field is a member of a plain struct and its name in texts.
-template <class Owner, class... Types>
-struct Field {
-  std::string_view name;
-  std::variant<Types Owner::*...> member;
-  std::uint64_t max = ~std::uint64_t{0};  // of a number, where the type's own limit is too wide to be run
-};
 
 // CellField and SettingsField are members that a cell line and a set line can name.
 using CellField = Field<Cell, std::string, bool, TlsChoice, Auth, World, PollerChoice>;

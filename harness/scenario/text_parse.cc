@@ -8,7 +8,9 @@
 
 #include "harness/base/error.h"
 #include "harness/scenario/text.h"
+#include "harness/scenario/text_fields.h"
 #include "harness/scenario/text_grammar.h"
+#include "harness/scenario/text_lab.h"
 #include "harness/scenario/text_words.h"
 
 namespace rig {
@@ -17,18 +19,8 @@ namespace {
 constexpr std::uint64_t grammar_version = 1;
 constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint32_t any_number32 = std::numeric_limits<std::uint32_t>::max();
-constexpr std::array<std::string_view, 2> switch_words{"off", "on"};
 constexpr std::array<std::string_view, 2> allow_words{"failed_ops", "undelivered"};
 constexpr std::array<std::string_view, 2> expected_events{"connected", "closed"};
-
-template <class Fields>
-std::vector<std::string_view> names_of(const Fields& fields) {
-  std::vector<std::string_view> names;
-  for (const auto& field : fields) {
-    names.push_back(field.name);
-  }
-  return names;
-}
 
 std::vector<std::string_view> verbs_of(bool VerbForm::* place) {
   std::vector<std::string_view> verbs;
@@ -48,43 +40,6 @@ std::vector<std::string_view> outcome_words() {
   return outcomes;
 }
 
-// Cuts "key=value" (or "3..5") in two; the second is empty, and just behind the word, where the separator is missing.
-std::pair<TextWord, TextWord> cut(TextWord word, std::string_view separator) {
-  const std::size_t at = word.raw.find(separator);
-  if (at == std::string_view::npos) {
-    return {word, {{}, word.column + word.raw.size()}};
-  }
-  const std::size_t behind = at + separator.size();
-  return {{word.raw.substr(0, at), word.column}, {word.raw.substr(behind), word.column + behind}};
-}
-
-// Reads `word` as a value of the type that the field's member has.
-template <class Owner, class AnyField>
-Read<void> read_field(const TextLine& line, TextWord word, const AnyField& field, Owner& owner) {
-  const std::string what = "the value of " + std::string(field.name);
-  return std::visit(
-      [&](auto member) -> Read<void> {
-        auto& value = owner.*member;
-        using Value = std::remove_reference_t<decltype(value)>;
-        if constexpr (std::is_same_v<Value, std::string>) {
-          RIG_TRY(name, line.name(what, word));
-          value = std::move(name);
-        } else if constexpr (std::is_same_v<Value, bool>) {
-          RIG_TRY(on, line.known(what, switch_words, word));
-          value = on == 1;
-        } else if constexpr (std::is_enum_v<Value>) {
-          RIG_TRY(known, line.enumerator<Value>(what, word));
-          value = known;
-        } else {
-          const std::uint64_t max = std::min<std::uint64_t>(field.max, std::numeric_limits<Value>::max());
-          RIG_TRY(number, line.number(what, max, word));
-          value = static_cast<Value>(number);
-        }
-        return {};
-      },
-      field.member);
-}
-
 // Parser reads line by line; each kind of line is one function, and one entry of line_forms.
 class Parser {
  public:
@@ -96,7 +51,7 @@ class Parser {
     bool once;
     Read<void> (Parser::*read)(TextLine& line);
   };
-  static const std::array<LineForm, 10> line_forms;
+  static const std::array<LineForm, 14> line_forms;
 
   Read<void> read_version(TextLine& line);
   Read<void> read_line(TextLine& line);
@@ -110,6 +65,10 @@ class Parser {
   Read<void> read_allow(TextLine& line);
   Read<void> read_reach(TextLine& line);
   Read<void> read_thread(TextLine& line);
+  Read<void> read_lab(TextLine& line) { return rig::read_lab(line, scenario_.lab); }
+  Read<void> read_fault(TextLine& line) { return rig::read_fault(line, scenario_.lab); }
+  Read<void> read_switches(TextLine& line) { return rig::read_switches(line, scenario_.lab); }
+  Read<void> read_recorded(TextLine& line) { return rig::read_recorded(line, scenario_.lab); }
   Read<void> read_step(TextLine& line);
   Read<void> read_load(TextLine& line, Step& step);
   Read<void> read_condition(TextLine& line, Step& step);
@@ -125,7 +84,7 @@ class Parser {
   std::map<std::string, std::size_t> said_;  // what may be said once, and the line that said it
 };
 
-const std::array<Parser::LineForm, 10> Parser::line_forms{{
+const std::array<Parser::LineForm, 14> Parser::line_forms{{
     {"suite", true, &Parser::read_suite},
     {"seed", true, &Parser::read_seed},
     {"size", true, &Parser::read_size},
@@ -136,6 +95,10 @@ const std::array<Parser::LineForm, 10> Parser::line_forms{{
     {"allow", false, &Parser::read_allow},
     {"reach", false, &Parser::read_reach},
     {"thread", false, &Parser::read_thread},
+    {"lab", true, &Parser::read_lab},
+    {"fault", false, &Parser::read_fault},
+    {"switches", false, &Parser::read_switches},
+    {"recorded", true, &Parser::read_recorded},
 }};
 
 Read<void> Parser::once(const TextLine& line, std::size_t column, const std::string& what) {
@@ -228,19 +191,9 @@ Read<void> Parser::read_size(TextLine& line) {
 }
 
 Read<void> Parser::read_cell(TextLine& line) {
-  const std::vector<std::string_view> names = names_of(cell_fields);
-  while (!line.at_end()) {
-    const auto [key, value] = cut(line.peek(), "=");
-    RIG_TRY(index, line.known("a word of the cell (word=value)", names, key));
-    RIG_TRY_STATUS(once(line, key.column, "'" + std::string(names[index]) + "' of the cell"));
-    if (value.raw.empty()) {
-      return line.refuse_at(
-          value.column, shown(line.peek().raw) + " has no value; here stands " + std::string(names[index]) + "=value");
-    }
-    RIG_TRY_STATUS(read_field(line, value, cell_fields[index], scenario_.cell));
-    line.skip();
-  }
-  return {};
+  return read_fields(line, "a word of the cell", cell_fields, scenario_.cell, [&](std::size_t index, TextWord key) {
+    return once(line, key.column, "'" + std::string(cell_fields[index].name) + "' of the cell");
+  });
 }
 
 Read<void> Parser::read_set(TextLine& line) {

@@ -1,38 +1,13 @@
 #include <string>
 
 #include "harness/scenario/text.h"
+#include "harness/scenario/text_fields.h"
 #include "harness/scenario/text_grammar.h"
+#include "harness/scenario/text_lab.h"
 #include "harness/scenario/text_words.h"
 
 namespace rig {
 namespace {
-
-std::string print_value(const std::string& value) {
-  return print_name(value);
-}
-
-std::string print_value(bool value) {
-  return value ? "on" : "off";
-}
-
-std::string print_value(std::uint64_t value) {
-  return std::to_string(value);
-}
-
-std::string print_value(std::uint32_t value) {
-  return std::to_string(value);
-}
-
-template <class Enum>
-  requires std::is_enum_v<Enum>
-std::string print_value(Enum value) {
-  return std::string(word(value));
-}
-
-template <class Owner, class AnyField>
-std::string print_field(const Owner& owner, const AnyField& field) {
-  return std::visit([&owner](auto member) { return print_value(owner.*member); }, field.member);
-}
 
 std::string print_cell(const Cell& cell) {
   std::string line = "cell";
@@ -135,6 +110,7 @@ std::string print_scenario(const Scenario& scenario) {
   for (const Thread& thread : scenario.threads) {
     text += print_thread(thread);
   }
+  text += print_lab(scenario.lab);
   return text;
 }
 

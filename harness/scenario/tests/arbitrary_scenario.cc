@@ -160,6 +160,43 @@ Expectation any_expectation() {
   return expectation;
 }
 
+lab::Fault any_fault() {
+  lab::Fault fault;
+  fault.number = any_number<std::uint32_t>(1000);
+  fault.kind = any_of<lab::FaultKind>();
+  fault.connection = any_connection();
+  fault.side = any_of<lab::FaultSide>();
+  fault.op = any_of<lab::Op>();
+  fault.nth = any_number<std::uint64_t>();
+  fault.offset = any_number<std::uint64_t>();
+  fault.amount = static_cast<std::int64_t>(any_number<std::uint64_t>() >> 1);
+  fault.sticky = any_bool();
+  return fault;
+}
+
+lab::Switch any_switch() {
+  return {.thread = any_number<std::uint32_t>(TextLimits::lab_threads),
+          .step = any_number<std::uint64_t>(TextLimits::lab_steps),
+          .next = any_number<std::uint32_t>(TextLimits::lab_threads)};
+}
+
+LabPart any_lab() {
+  LabPart part;
+  part.policy = any_of<lab::PolicyKind>();
+  part.profile = any_of<lab::Profile>();
+  part.first_descriptor = any_number<std::uint32_t>(1'000'000);
+  part.library_points = any_of<LibraryPoints>();
+  part.random_faults = any_bool();
+  part.faults = any_list(4, any_fault);
+  part.switches = any_list(30, any_switch);
+  part.events = any_number<std::uint64_t>();
+  if (part.events != 0) {
+    part.schedule_hash = any_number<std::uint64_t>();
+    part.byte_hash = any_number<std::uint64_t>();
+  }
+  return part;
+}
+
 }  // namespace
 
 rc::Gen<Scenario> arbitrary_scenario() {
@@ -175,6 +212,7 @@ rc::Gen<Scenario> arbitrary_scenario() {
     scenario.expectations = any_list(4, any_expectation);
     scenario.all_delivered = any_bool();
     scenario.ops_may_fail = any_bool();
+    scenario.lab = any_lab();
     scenario.reaches = any_list(4, [] { return Reach{any_name(), any_number<std::uint64_t>()}; });
     return scenario;
   });

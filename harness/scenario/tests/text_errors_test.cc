@@ -33,6 +33,21 @@ TEST_P(ScenarioTextErrorTest, SaysWhereAndWhat) {
 const std::string connect_thread = "thread client each loop\n  connect\n";
 
 const Mistake mistakes[] = {
+    {"LabTwice", "lab policy=pct policy=none\n", "2:16: 'policy' stands here for the second time"},
+    {"LabUnknownPolicy", "lab policy=fair\n",
+     "2:12: met 'fair' where the value of policy should stand: one of by_seed, uniform, sticky10, sticky1, pct, none"},
+    {"LabDescriptorTooHigh", "lab first_descriptor=1000001\n",
+     "2:22: '1000001' is too large for the value of first_descriptor, which is at most 1000000"},
+    {"FaultWithoutKind", "fault 1\n",
+     "2:8: met nothing where what goes wrong should stand: one of short_write, short_read, would_block, interrupted, "
+     "error, reset, delay, split, coalesce, sync_connect, no_memory, errno_noise, spurious, option"},
+    {"FaultWordTwice", "fault 1 reset amount=3 amount=4\n", "2:24: 'amount' stands here for the second time"},
+    {"SwitchWithoutNext", "switches 1@20>2 2@30\n",
+     "2:17: met '2@30' where a switch, as 2@153>1 (thread 2 gives way to thread 1 at its step 153), should stand"},
+    {"SwitchesWithoutAny", "switches\n",
+     "2:9: met nothing where a switch, as 2@153>1 (thread 2 gives way to thread 1 at its step 153), should stand"},
+    {"RecordedWithAShortHash", "recorded 7 events schedule 12ab bytes 0000000000000000\n",
+     "2:28: met '12ab' where the hash of the schedule (16 hexadecimal digits) should stand"},
     {"FirstLineOfNothing", "", "1:1: there is no scenario in this text; its first line is 'scenario 1'"},
     {"FirstLineOfCommentsOnly", "# nothing\n\n",
      "1:1: there is no scenario in this text; its first line is 'scenario 1'"},
@@ -48,12 +63,13 @@ const Mistake mistakes[] = {
     {"UnknownLine", "threat client each loop\n",
      "2:1: met 'threat' where the first word of a line should stand: one of suite, seed, size, cell, set, when, "
      "expect, "
-     "allow, reach, thread (did you mean 'thread'?)"},
+     "allow, reach, thread, lab, fault, switches, recorded (did you mean 'thread'?)"},
     {"UnknownStep", connect_thread + "  algin 2\n",
      "4:3: met 'algin' where a step or the first word of a line should stand: one of close_graceful, close_abort, "
      "half_close, destroy, pause, resume, renegotiate, update_keys, connect, send, await, align, relay_stall, "
-     "relay_flow, relay_reset, relay_fin, suite, seed, size, cell, set, when, expect, allow, reach, thread (did you "
-     "mean 'align'?)"},
+     "relay_flow, relay_reset, relay_fin, suite, seed, size, cell, set, when, expect, allow, reach, thread, lab, "
+     "fault, "
+     "switches, recorded (did you mean 'align'?)"},
     {"StepOutsideAThread", "  connect\n", "2:3: 'connect' is a step, and steps stand under a 'thread' line"},
     {"StepBehindAnotherLine", connect_thread + "seed 3\n  pause\n",
      "5:3: 'pause' is a step, and steps stand under a 'thread' line"},
@@ -64,7 +80,7 @@ const Mistake mistakes[] = {
      "4:3: met 'echo_elsewhere' where a step or the first word of a line should stand: one of close_graceful, "
      "close_abort, half_close, destroy, pause, resume, renegotiate, update_keys, connect, send, await, align, "
      "relay_stall, relay_flow, relay_reset, relay_fin, suite, seed, size, cell, set, when, expect, allow, reach, "
-     "thread"},
+     "thread, lab, fault, switches, recorded"},
     {"UnknownSide", "thread clint each loop\n",
      "2:8: met 'clint' where a side should stand: one of client, server (did you mean 'client'?)"},
     {"ThreadWithoutConnection", "thread client loop\n",
@@ -153,7 +169,7 @@ const Mistake mistakes[] = {
     {"AWordOfAThousandLetters", std::string(1000, 'w') + "\n",
      "2:1: met 'wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww...' where the first word of a line should stand: one of "
      "suite, "
-     "seed, size, cell, set, when, expect, allow, reach, thread"},
+     "seed, size, cell, set, when, expect, allow, reach, thread, lab, fault, switches, recorded"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Mistakes, ScenarioTextErrorTest, testing::ValuesIn(mistakes),

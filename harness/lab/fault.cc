@@ -1,0 +1,43 @@
+#include "harness/lab/fault.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace rig::lab {
+namespace {
+
+// In the order of the enumerations.
+constexpr std::array<std::string_view, 14> kind_words{
+    "short_write", "short_read", "would_block",  "interrupted", "error",       "reset",    "delay",
+    "split",       "coalesce",   "sync_connect", "no_memory",   "errno_noise", "spurious", "option"};
+constexpr std::array<std::string_view, 3> side_words{"any", "client", "server"};
+
+template <class Enum, std::size_t Count>
+std::optional<Enum> find_word(const std::array<std::string_view, Count>& words, std::string_view text) {
+  const auto found = std::ranges::find(words, text);
+  if (found == words.end()) {
+    return std::nullopt;
+  }
+  return static_cast<Enum>(found - words.begin());
+}
+
+}  // namespace
+
+std::string_view word(FaultKind kind) {
+  return kind_words[static_cast<std::size_t>(kind)];
+}
+
+std::optional<FaultKind> fault_kind_from_word(std::string_view text) {
+  return find_word<FaultKind>(kind_words, text);
+}
+
+std::string_view word(FaultSide side) {
+  return side_words[static_cast<std::size_t>(side)];
+}
+
+std::optional<FaultSide> fault_side_from_word(std::string_view text) {
+  return find_word<FaultSide>(side_words, text);
+}
+
+}  // namespace rig::lab
