@@ -36,6 +36,9 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
+  // trace_next makes the next child in the lab write its events to `path`.
+  void trace_next(std::string path) { trace_file_ = std::move(path); }
+
   // start forks a child for `scenario`. Errors: no_descriptors, no_memory, refused_by_system, with what to do.
   Status start(std::size_t id, const Scenario& scenario, const rig_subject& subject);
 
@@ -60,9 +63,11 @@ class Children {
     std::string answer;
     std::string output;
     bool killed = false;
+    std::size_t processor = 0;  // its place in the list of those that this process may use; in the lab only
   };
 
   void run_child(const Scenario& scenario, const rig_subject& subject, int verdict_pipe, int output_pipe);
+  std::size_t free_processor() const;
   void wait_for_news(std::chrono::milliseconds patience) const;
   static std::optional<int> reap(Child& child);
   static Finished judge(Child& child, int status);
@@ -70,6 +75,7 @@ class Children {
 
   const std::chrono::milliseconds limit_;
   const int interrupt_;
+  std::string trace_file_;
   std::vector<Child> children_;
 };
 

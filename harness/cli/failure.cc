@@ -43,7 +43,11 @@ std::string indented(const std::string& text) {
 
 std::vector<ReportFile> failure_files(const Finished& finished, const Scenario& scenario) {
   const std::string name = scenario_file_name(scenario);
-  std::vector<ReportFile> files{{name, print_scenario(scenario)}};
+  Scenario repeatable = scenario;
+  if (finished.verdict.lab.has_value()) {
+    repeatable.lab = *finished.verdict.lab;
+  }
+  std::vector<ReportFile> files{{name, print_scenario(repeatable)}};
   if (!finished.output.empty()) {
     files.push_back({name.substr(0, name.size() - std::string_view(".scn").size()) + ".log", finished.output});
   }

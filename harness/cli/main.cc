@@ -22,6 +22,7 @@ struct Doer {
   int operator()(const RunCommand& command) const { return run_cases(command); }
   int operator()(const ListCommand& command) const { return list(command); }
   int operator()(const ReplayCommand& command) const { return replay(command); }
+  int operator()(const ShrinkCommand& command) const { return shrink(command); }
   int operator()(const DoctorCommand& command) const { return doctor(command); }
   int operator()(const ReportCommand& command) const { return rewrite_report(command); }
   int operator()(const HelpCommand& command) const {

@@ -20,7 +20,7 @@ struct Typed {
   std::string poller;
   std::string fast_track = "both";
   std::string matrix;
-  std::string size = "quick";
+  std::string size;
   std::string seeds;
   std::string seed;
   std::string duration;
@@ -38,11 +38,13 @@ struct Parser {
   RunCommand run;
   ListCommand list;
   ReplayCommand replay;
+  ShrinkCommand shrink;
   DoctorCommand doctor;
   ReportCommand report;
   CLI::App* run_verb = nullptr;
   CLI::App* list_verb = nullptr;
   CLI::App* replay_verb = nullptr;
+  CLI::App* shrink_verb = nullptr;
   CLI::App* doctor_verb = nullptr;
   CLI::App* report_verb = nullptr;
 };
@@ -62,17 +64,23 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
   verb.add_option("--subject", selection.subject,
                   "the socket layer: a name, or the path of a shared object (./mine.so)")
       ->type_name("NAME|PATH");
-  verb.add_option("--world", typed.world)->group("");
+  verb.add_option("--world", typed.world,
+                  "loopback (default): the real kernel; lab: the seed decides the schedule and the network as well")
+      ->type_name("WORLD");
 }
 
 void add_run(Parser& parser) {
   CLI::App& verb = *(parser.run_verb = parser.app.add_subcommand("run", "run stress cases and judge them"));
   Typed& typed = parser.typed;
   add_selection(verb, parser.run.selection, typed);
-  verb.add_option("--size", typed.size, "how much work a case is: tiny, quick (default) or full")->type_name("SIZE");
+  verb.add_option("--size", typed.size, "how much work a case is: tiny (default in the lab), quick (default) or full")
+      ->type_name("SIZE");
   CLI::Option* const seeds =
       verb.add_option("--seeds", typed.seeds, "each case with each of these seeds")->type_name("A..B");
-  verb.add_option("--seed", typed.seed, "each case with this seed (default 1)")->type_name("N")->excludes(seeds);
+  verb.add_option("--seed", typed.seed,
+                  "each case with this seed (default 1; in the lab seeds from 1 on until each suite has run 100 times)")
+      ->type_name("N")
+      ->excludes(seeds);
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
@@ -88,7 +96,8 @@ void add_run(Parser& parser) {
 
 void add_list(Parser& parser) {
   CLI::App& verb = *(parser.list_verb = parser.app.add_subcommand("list", "list what is in this build"));
-  verb.add_option("what", parser.list.what, "suites, cases, subjects, backends or laws (default: all but the cases)")
+  verb.add_option("what", parser.list.what,
+                  "suites, cases, subjects, backends, laws or faults (default: all but the cases)")
       ->type_name("");
   add_selection(verb, parser.list.selection, parser.typed);
   verb.add_flag("--json", parser.list.json, "one line of JSON per entry");
@@ -105,7 +114,22 @@ void add_others(Parser& parser) {
   replay.add_option("--case-limit", parser.typed.case_limit, "killed if it is alive after this time (default 10m)")
       ->type_name("TIME");
   replay.add_flag("--in-process", parser.replay.in_process, "run in this process, for a debugger");
+  replay
+      .add_option("--trace", parser.replay.trace_file,
+                  "write the events of a run in the lab there, for a trace viewer (Perfetto, chrome://tracing)")
+      ->type_name("FILE");
+  replay.add_flag("--gdb", parser.replay.debugger, "run it under gdb");
   replay.add_flag("--json", parser.replay.json, "the verdict as one line of JSON");
+
+  CLI::App& shrink = *(parser.shrink_verb = parser.app.add_subcommand(
+                           "shrink", "make a failing scenario of the lab as small as it still fails"));
+  shrink.add_option("file", parser.shrink.file, "the scenario (.scn)")->type_name("")->required();
+  shrink.add_option("--output", parser.shrink.output, "where the small one goes (default: FILE.small.scn)")
+      ->type_name("FILE");
+  shrink.add_option("--subject", parser.shrink.subject, "another socket layer than the file names")
+      ->type_name("NAME|PATH");
+  shrink.add_option("--case-limit", parser.typed.case_limit, "a run that is alive after this time is killed")
+      ->type_name("TIME");
 
   parser.doctor_verb = parser.app.add_subcommand("doctor", "what was found here, what is missing and how to get it");
   parser.doctor_verb->add_flag("--json", parser.doctor.json, "one line of JSON per entry");
@@ -153,11 +177,11 @@ Refusal usage(std::string_view option, const Error& error) {
 }
 
 std::expected<void, Refusal> check_selection(const Typed& typed, Selection& selection) {
-  if (typed.world == "lab") {
+  RIG_TRY(world, one_of<World>("--world", typed.world, {{"loopback", World::loopback}, {"lab", World::lab}}));
+  if (world == World::lab) {
     return std::unexpected(Refusal{exit_lacking, "this build has no lab world; leave --world out to run on loopback"});
   }
-  RIG_TRY(world, one_of<bool>("--world", typed.world, {{"loopback", true}}));
-  static_cast<void>(world);
+  selection.world = world;
   if (!typed.tls.empty()) {
     RIG_TRY(tls, one_of<TlsChoice>("--tls", typed.tls,
                                    {{"1.2", TlsChoice::tls12}, {"1.3", TlsChoice::tls13}, {"none", TlsChoice::none}}));
@@ -194,8 +218,9 @@ std::expected<std::chrono::milliseconds, Refusal> check_duration(std::string_vie
 std::expected<Command, Refusal> check_run(Parser& parser) {
   const Typed& typed = parser.typed;
   RunCommand& run = parser.run;
-  RIG_TRY(size,
-          one_of<Size>("--size", typed.size, {{"tiny", Size::tiny}, {"quick", Size::quick}, {"full", Size::full}}));
+  const std::string by_world = run.selection.world == World::lab ? "tiny" : "quick";
+  RIG_TRY(size, one_of<Size>("--size", typed.size.empty() ? by_world : typed.size,
+                             {{"tiny", Size::tiny}, {"quick", Size::quick}, {"full", Size::full}}));
   run.size = size;
   for (const auto& [option, text] : {std::pair{"--seeds", typed.seeds}, std::pair{"--seed", typed.seed}}) {
     if (text.empty()) {
@@ -206,6 +231,7 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
       return std::unexpected(usage(option, seeds.error()));
     }
     run.seeds = *seeds;
+    run.seeds_given = true;
   }
   if (!typed.duration.empty()) {
     RIG_TRY(duration, check_duration("--for", typed.duration));
@@ -238,9 +264,13 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
 std::expected<Command, Refusal> check_list(Parser& parser) {
   ListCommand& list = parser.list;
   if (!list.what.empty()) {
-    RIG_TRY(known,
-            one_of<bool>("tlsrig list", list.what,
-                         {{"suites", true}, {"cases", true}, {"subjects", true}, {"backends", true}, {"laws", true}}));
+    RIG_TRY(known, one_of<bool>("tlsrig list", list.what,
+                                {{"suites", true},
+                                 {"cases", true},
+                                 {"subjects", true},
+                                 {"backends", true},
+                                 {"laws", true},
+                                 {"faults", true}}));
     static_cast<void>(known);
   }
   if (parser.list_verb->count("--ctest") > 0 && (list.what != "cases" || list.ctest_program.empty())) {
@@ -266,15 +296,21 @@ std::expected<Command, Refusal> check(Parser& parser) {
       parser.replay.case_limit = case_limit;
       return std::move(parser.replay);
     }
+    if (verb == parser.shrink_verb) {
+      RIG_TRY(case_limit, check_duration("--case-limit", parser.typed.case_limit));
+      parser.shrink.case_limit = case_limit;
+      return std::move(parser.shrink);
+    }
     if (verb == parser.doctor_verb) {
       return parser.doctor;
     }
     return std::move(parser.report);
   }
   const std::vector<std::string> rest = parser.app.remaining();
-  const std::vector<std::string> verbs{"run", "list", "replay", "doctor", "report"};
+  const std::vector<std::string> verbs{"run", "list", "replay", "shrink", "doctor", "report"};
   if (rest.empty()) {
-    return std::unexpected(Refusal{exit_usage, "say what to do: run, list, replay, doctor or report (tlsrig --help)"});
+    return std::unexpected(
+        Refusal{exit_usage, "say what to do: run, list, replay, shrink, doctor or report (tlsrig --help)"});
   }
   return std::unexpected(Refusal{exit_usage, unknown("command", rest.front(), verbs) + " (tlsrig --help)"});
 }

@@ -40,6 +40,7 @@ struct Selection {
   std::optional<bool> fast_track;
   Matrix matrix = Matrix::quick;
   std::string subject = "house";
+  World world = World::loopback;
 };
 
 // RunCommand is `tlsrig run`.
@@ -47,6 +48,7 @@ struct RunCommand {
   Selection selection;
   Size size = Size::quick;
   Seeds seeds;
+  bool seeds_given = false;  // else, in the lab, each suite gets as many as make a hundred runs
   std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed
   std::size_t jobs = 1;
   std::optional<std::string> report_folder;
@@ -70,7 +72,17 @@ struct ReplayCommand {
   std::string subject;  // empty: the one that the file names
   std::chrono::milliseconds case_limit{};
   bool in_process = false;
+  std::string trace_file;  // of a run in the lab
+  bool debugger = false;   // under gdb
   bool json = false;
+};
+
+// ShrinkCommand is `tlsrig shrink`.
+struct ShrinkCommand {
+  std::string file;
+  std::string subject;  // empty: the one that the file names
+  std::string output;   // empty: beside the file
+  std::chrono::milliseconds case_limit{};
 };
 
 // DoctorCommand is `tlsrig doctor`.
@@ -89,7 +101,8 @@ struct HelpCommand {
 };
 
 // Command is what the command line asks for.
-using Command = std::variant<RunCommand, ListCommand, ReplayCommand, DoctorCommand, ReportCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, ListCommand, ReplayCommand, ShrinkCommand, DoctorCommand, ReportCommand, HelpCommand>;
 
 // parse_command_line reads it. Words that depend on the build (suites, libraries, subjects) are checked later.
 std::expected<Command, Refusal> parse_command_line(int argc, const char* const* argv);

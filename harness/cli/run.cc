@@ -15,6 +15,7 @@
 
 #include "harness/cli/children.h"
 #include "harness/cli/failure.h"
+#include "harness/cli/lab_world.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
@@ -57,48 +58,107 @@ class Interrupts {
   int descriptor_ = -1;
 };
 
-// Agenda hands out the cases, seed by seed.
+// Agenda hands out the cases, seed by seed. In the lab a suite of few cells gets more seeds than one of many, unless
+// the command says which.
 class Agenda {
  public:
   Agenda(const RunCommand& command, std::vector<Case> cases) : command_(command), cases_(std::move(cases)) {
     seed_ = command.seeds.first;
+    std::map<std::string_view, std::uint64_t> cells;
+    for (const Case& one : cases_) {
+      ++cells[one.suite->name];
+    }
+    for (const Case& one : cases_) {
+      const std::uint64_t count = cells[one.suite->name];
+      last_seeds_.push_back(by_quota() ? (runs_per_suite_min + count - 1) / count : command.seeds.last);
+    }
   }
 
   // expected is how many there will be; 0 if time decides.
   std::size_t expected() const {
-    return command_.duration.has_value() ? 0 : cases_.size() * (command_.seeds.last - command_.seeds.first + 1);
+    std::size_t sum = 0;
+    for (const std::uint64_t last : last_seeds_) {
+      sum += last - command_.seeds.first + 1;
+    }
+    return command_.duration.has_value() ? 0 : sum;
   }
 
   std::optional<Scenario> next(double seconds) {
-    const bool out_of_time =
-        command_.duration.has_value() && seconds >= std::chrono::duration<double>(*command_.duration).count();
-    if (out_of_time || at_end_) {
-      return std::nullopt;
+    if (command_.duration.has_value()) {
+      if (seconds >= std::chrono::duration<double>(*command_.duration).count()) {
+        return std::nullopt;
+      }
+      return take();
     }
-    const Case& one = cases_[at_];
-    Scenario scenario = one.suite->make(one.cell, command_.size, seed_);
-    if (++at_ == cases_.size()) {
-      at_ = 0;
-      at_end_ = !command_.duration.has_value() && seed_ == command_.seeds.last;
-      ++seed_;
+    const std::uint64_t last = *std::ranges::max_element(last_seeds_);
+    while (seed_ <= last) {
+      if (seed_ <= last_seeds_[at_]) {
+        return take();
+      }
+      step();
     }
-    return scenario;
+    return std::nullopt;
   }
 
  private:
+  static constexpr std::uint64_t runs_per_suite_min = 100;
+
+  bool by_quota() const { return command_.selection.world == World::lab && !command_.seeds_given; }
+
+  Scenario take() {
+    const Case& one = cases_[at_];
+    Scenario scenario = one.suite->make(one.cell, command_.size, seed_);
+    step();
+    return scenario;
+  }
+
+  void step() {
+    if (++at_ == cases_.size()) {
+      at_ = 0;
+      ++seed_;
+    }
+  }
+
   const RunCommand& command_;
   const std::vector<Case> cases_;
+  std::vector<std::uint64_t> last_seeds_;  // of each case
   std::size_t at_ = 0;
   std::uint64_t seed_ = 1;
-  bool at_end_ = false;
 };
+
+// Running is a case under way. In the lab each runs twice; `first` is how it ended the first time.
+struct Running {
+  Scenario scenario;
+  std::optional<Finished> first;
+};
+
+// Two runs of one seed must be the same run; where they are not, something in the process is not of the seed, and
+// nothing that the first run showed can be replayed.
+void compare(const Verdict& first, Verdict& second, bool fixed_addresses) {
+  if (!first.lab.has_value() || !second.lab.has_value()) {
+    return;
+  }
+  const bool same_schedule = first.lab->schedule_hash == second.lab->schedule_hash;
+  const bool same_bytes = !fixed_addresses || first.lab->byte_hash == second.lab->byte_hash;
+  if (first.kind == second.kind && same_schedule && same_bytes) {
+    return;
+  }
+  second.reason = std::string("two runs of one seed differ in ") +
+                  (!same_schedule ? "their schedules"
+                   : same_bytes   ? "their verdicts"
+                                  : "their bytes") +
+                  " (" + std::to_string(first.lab->events) + " and " + std::to_string(second.lab->events) + " events)" +
+                  (second.reason.empty() ? "" : "; " + second.reason);
+  second.kind = VerdictKind::fail;
+}
 
 // Session is one `tlsrig run` from the first case to the report.
 class Session {
  public:
-  Session(const RunCommand& command, const rig_subject& subject, std::vector<Case> cases)
+  Session(const RunCommand& command, const rig_subject& subject, std::vector<Case> cases, bool fixed_addresses)
       : command_(command),
         subject_(subject),
+        fixed_addresses_(fixed_addresses),
         agenda_(command, std::move(cases)),
         progress_(command.json ? stderr : stdout, agenda_.expected()),
         children_(command.case_limit, interrupts_.descriptor()) {}
@@ -128,14 +188,23 @@ class Session {
         if (!more) {
           break;
         }
-        const std::size_t id = next_id_++;
-        if (const Status started = children_.start(id, *scenario, subject_); !started.has_value()) {
-          return Refusal{exit_lacking, std::string(started.error().detail())};
+        if (auto refusal = start({std::move(*scenario), std::nullopt}); refusal.has_value()) {
+          return refusal;
         }
-        running_.emplace(id, std::move(*scenario));
       }
       for (Finished& finished : children_.collect(turn)) {
-        take(finished);
+        Running running = std::move(running_.extract(finished.id).mapped());
+        if (running.scenario.cell.world == World::lab && finished.verdict.lab.has_value() && !running.first) {
+          running.first = std::move(finished);
+          if (auto refusal = start(std::move(running)); refusal.has_value()) {
+            return refusal;
+          }
+          continue;
+        }
+        if (running.first.has_value()) {
+          compare(running.first->verdict, finished.verdict, fixed_addresses_);
+        }
+        take(finished, running.scenario);
       }
       if (interrupts_.came()) {
         progress_.line("interrupted: the cases that still run are stopped");
@@ -146,17 +215,24 @@ class Session {
     return std::nullopt;
   }
 
-  void take(Finished& finished) {
+  std::optional<Refusal> start(Running running) {
+    const std::size_t id = next_id_++;
+    if (const Status started = children_.start(id, running.scenario, subject_); !started.has_value()) {
+      return Refusal{exit_lacking, std::string(started.error().detail())};
+    }
+    running_.emplace(id, std::move(running));
+    return std::nullopt;
+  }
+
+  void take(Finished& finished, const Scenario& scenario) {
     Verdict& verdict = finished.verdict;
-    const auto running = running_.find(finished.id);
     tally_.add(verdict.kind);
     if (verdict.kind == VerdictKind::skip) {
       ++skip_reasons_[verdict.reason];
     } else if (verdict.kind != VerdictKind::pass) {
-      keep(finished, running->second);
+      keep(finished, scenario);
       show_verdict(progress_, finished);
     }
-    running_.erase(running);
     if (command_.json) {
       std::printf("%s\n", verdict_json(verdict).c_str());
       std::fflush(stdout);
@@ -203,13 +279,14 @@ class Session {
 
   const RunCommand& command_;
   const rig_subject& subject_;
+  const bool fixed_addresses_;
   Interrupts interrupts_;
   Agenda agenda_;
   Progress progress_;
   Children children_;
   std::size_t next_id_ = 0;
   Tally tally_;
-  std::map<std::size_t, Scenario> running_;
+  std::map<std::size_t, Running> running_;
   std::map<std::string, std::size_t> skip_reasons_;
   Report report_;
 };
@@ -248,7 +325,18 @@ int run_cases(const RunCommand& command) {
   if (const auto refusal = check_folders(command); refusal.has_value()) {
     return refuse(*refusal);
   }
-  Session session(command, **subject, std::move(*cases));
+  bool fixed_addresses = false;
+  if (command.selection.world == World::lab) {
+    const auto entered = enter_lab();
+    if (!entered.has_value()) {
+      return refuse({exit_lacking, std::string(entered.error().detail())});
+    }
+    fixed_addresses = !entered->has_value();
+    if (!fixed_addresses) {
+      std::fprintf(stderr, "tlsrig: schedules repeat, bytes may not: %s\n", (*entered)->c_str());
+    }
+  }
+  Session session(command, **subject, std::move(*cases), fixed_addresses);
   return session.run();
 }
 

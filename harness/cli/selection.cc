@@ -80,6 +80,7 @@ std::expected<std::vector<Case>, Refusal> select_cases(const Selection& selectio
   for (Case& one : cases(selection.matrix, subject)) {
     if (selects(selection, one)) {
       one.cell.subject = selection.subject;
+      one.cell.world = selection.world;
       selected.push_back(std::move(one));
     }
   }

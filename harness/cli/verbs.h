@@ -15,6 +15,9 @@ int run_cases(const RunCommand& command);
 // replay runs the scenario of one file.
 int replay(const ReplayCommand& command);
 
+// shrink writes the smallest scenario it finds that fails as that of the file does.
+int shrink(const ShrinkCommand& command);
+
 // list prints what is in this build.
 int list(const ListCommand& command);
 

@@ -57,7 +57,10 @@ struct Options {
   std::uint64_t steps_max = 50'000'000;
   // record keeps the events, for a trace. The hashes are the same without.
   bool record = false;
-  // sizes is how many points a dry run of the same workload had, if known: PCT spreads its change points over it.
+  // watchdog watches over the run from a thread of its own (of the process), which a process that forks must not have.
+  bool watchdog = true;
+  // expected_points is how many points a dry run of the same workload had, if known: PCT spreads its change points over
+  // it.
   std::uint64_t expected_points = 10'000;
 };
 
@@ -79,6 +82,7 @@ struct Outcome {
   std::uint64_t events = 0;
   std::int64_t virtual_ns = 0;  // how long the run took, in its own time
   PolicyKind policy = PolicyKind::none;
+  bool library_points = false;
   std::vector<Switch> switches;  // what was departed from the default order
   std::vector<Fault> faults;     // what was injected
   std::vector<Event> trace;      // with `record`

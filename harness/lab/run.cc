@@ -111,6 +111,7 @@ Outcome RunState::outcome() const {
   outcome.events = events;
   outcome.virtual_ns = now_ns - begin_ns;
   outcome.policy = policy.kind();
+  outcome.library_points = library_points;
   outcome.switches = switches;
   outcome.trace = trace;
   outcome.threads = static_cast<std::uint32_t>(threads.size());
@@ -161,7 +162,9 @@ bool running() noexcept {
 
 Outcome run(const Options& options, const std::function<void()>& body, const StuckHandler& stuck) {
   RIG_CHECK(current() == nullptr);
-  watch();
+  if (options.watchdog) {
+    watch();
+  }
   find_tls_libraries();
   const OneProcessor one_processor;
   RunState state(options);

@@ -266,6 +266,10 @@ std::int64_t now_ns() {
   return current()->now_ns;
 }
 
+std::uint64_t run_number() {
+  return current()->number;
+}
+
 Prng& stream(Stream which) {
   return current()->streams[static_cast<std::size_t>(which)];
 }

@@ -94,6 +94,9 @@ std::size_t waiting(const void* key);
 // microsecond with each point, and jumps to the earliest deadline when every thread waits.
 std::int64_t now_ns();
 
+// run_number counts the runs of this process, from 1.
+std::uint64_t run_number();
+
 // Stream is an independent stream of random numbers: a draw from one never shifts another.
 enum class Stream : std::uint8_t { schedule, network, entropy, fault };
 Prng& stream(Stream which);

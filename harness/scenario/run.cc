@@ -85,6 +85,7 @@ Status Run::open_contexts() {
   const auto make = [&](std::size_t i) {
     ++ready;
     while (race && ready.load() < wanted.size()) {
+      std::this_thread::yield();
     }
     auto context = make_context(wanted[i].first);
     if (context.has_value()) {

@@ -18,6 +18,7 @@
 
 #include "harness/engine/backend.h"
 #include "harness/oracle/hygiene_probe.h"
+#include "harness/scenario/lab_run.h"
 #include "harness/scenario/run.h"
 #include "harness/scenario/text.h"
 #include "harness/subjects/subjects.h"
@@ -213,14 +214,14 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   if (!found.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = std::string(found.error().detail());
-  } else if (scenario.cell.world == World::lab) {
-    verdict.kind = VerdictKind::skip;
-    verdict.reason = "this build has no lab world";
   } else if (const auto why = incapable(scenario, **found); why.has_value()) {
     verdict.kind = VerdictKind::skip;
     verdict.reason = *why;
   } else if (scenario.settings.fresh_process && !options.child) {
     run_in_fresh_process(scenario, options, verdict);
+  } else if (scenario.cell.world == World::lab) {
+    run_in_lab(
+        scenario, options, [&] { run_here(scenario, **found, options, verdict); }, verdict);
   } else {
     run_here(scenario, **found, options, verdict);
   }

@@ -9,6 +9,8 @@
 #include <type_traits>
 
 #include "harness/base/check.h"
+#include "harness/scenario/text.h"
+#include "harness/scenario/text_lab.h"
 
 namespace rig {
 namespace {
@@ -130,7 +132,24 @@ Verdict read_verdict(const Json& json) {
       throw Refusal{"its hash '" + text + "' is no hexadecimal number of 64 bits"};
     }
   }
+  if (const auto lab = json.find("lab"); lab != json.end()) {
+    const auto scenario = parse_scenario("scenario 1\n" + lab->get<std::string>());
+    if (!scenario.has_value()) {
+      throw Refusal{"its lab lines cannot be read: " + scenario.error().message};
+    }
+    verdict.lab = scenario->lab;
+  }
   return verdict;
+}
+
+// A green run's seed says all; its switches would be most of the line.
+std::string lab_lines(const Verdict& verdict) {
+  LabPart part = *verdict.lab;
+  if (verdict.kind == VerdictKind::pass) {
+    part.switches.clear();
+    part.faults.clear();
+  }
+  return print_lab(part);
 }
 
 }  // namespace
@@ -178,6 +197,9 @@ std::string verdict_json(const Verdict& verdict) {
   std::array<char, 17> hash{};
   std::snprintf(hash.data(), hash.size(), "%016llx", static_cast<unsigned long long>(verdict.trace_hash));
   json["hash"] = hash.data();
+  if (verdict.lab.has_value()) {
+    json["lab"] = lab_lines(verdict);
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

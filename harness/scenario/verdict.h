@@ -49,12 +49,15 @@ struct Verdict {
   Used used;
   std::string repro;  // the line that runs it again
   double seconds = 0;
-  std::uint64_t trace_hash = 0;  // 0: none
+  std::uint64_t trace_hash = 0;  // of the schedule, in the lab; 0: none
+  // lab is what a run in the lab did, as a scenario can say it: its switches, its faults, its hashes. In JSON the
+  // switches and faults stand only where the verdict is not green.
+  std::optional<LabPart> lab;
 };
 
 // verdict_json is one line of JSON, without a line end. Keys: suite, cell, claimed, seed, verdict, reason, violations,
 // violation_count, counters, used, repro, seconds, hash (as hexadecimal text: a JSON reader may keep only 53 bits of a
-// number). Bytes that are not UTF-8, as a library's text may have them, become U+FFFD.
+// number), and lab, as the lines of a scenario, of a run that was in the lab. Bytes that are not UTF-8, as a library's text may have them, become U+FFFD.
 std::string verdict_json(const Verdict& verdict);
 
 // verdict_from_json reads such a line. Only `verdict` must be there; other keys that are missing mean the default, and

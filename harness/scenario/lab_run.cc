@@ -1,0 +1,81 @@
+#include "harness/scenario/lab_run.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "harness/lab/lab.h"
+
+namespace rig {
+namespace {
+
+lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
+  const LabPart& part = scenario.lab;
+  lab::Options asked;
+  asked.seed = scenario.seed;
+  asked.policy = part.policy;
+  if (part.policy == lab::PolicyKind::none) {
+    asked.switches = part.switches;
+  }
+  asked.profile = part.profile;
+  asked.first_descriptor = static_cast<int>(part.first_descriptor);
+  asked.faults = part.faults;
+  asked.random_faults = part.random_faults;
+  if (part.library_points != LibraryPoints::by_seed) {
+    asked.library_points = part.library_points == LibraryPoints::on;
+  }
+  asked.record = !options.trace_file.empty();
+  return asked;
+}
+
+// What the run did, so that a scenario with it does the same without a policy and without a draw.
+LabPart as_it_was(const Scenario& scenario, const lab::Outcome& outcome) {
+  LabPart part = scenario.lab;
+  part.policy = lab::PolicyKind::none;
+  part.random_faults = false;
+  part.library_points = outcome.library_points ? LibraryPoints::on : LibraryPoints::off;
+  part.switches = outcome.switches;
+  part.faults = outcome.faults;
+  part.events = outcome.events;
+  part.schedule_hash = outcome.schedule_hash;
+  part.byte_hash = outcome.byte_hash;
+  return part;
+}
+
+void note(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdict) {
+  verdict.lab = as_it_was(scenario, outcome);
+  verdict.trace_hash = outcome.schedule_hash;
+  verdict.counters["lab_points"] = outcome.points;
+  verdict.counters["lab_events"] = outcome.events;
+  verdict.counters["lab_switches"] = outcome.switches.size();
+  verdict.counters["lab_faults"] = outcome.faults.size();
+  verdict.counters["lab_threads"] = outcome.threads;
+  verdict.counters["lab_virtual_us"] = static_cast<std::uint64_t>(outcome.virtual_ns / 1000);
+}
+
+void end_stuck(const Verdict& verdict) {
+  std::fprintf(stderr, "%s\n", verdict_json(verdict).c_str());
+  ::_exit(1);
+}
+
+}  // namespace
+
+void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::function<void()>& body,
+                Verdict& verdict) {
+  if (const Status interposed = lab::interposed(); !interposed.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the lab cannot reach this program: " + std::string(interposed.error().detail());
+    return;
+  }
+  const auto stuck = [&](const lab::Stuck& what) {
+    note(scenario, what.outcome, verdict);
+    verdict.reason = (verdict.kind == VerdictKind::hang ? verdict.reason + "; " : "") + what.report;
+    verdict.kind = VerdictKind::hang;
+    options.stuck ? options.stuck(verdict) : end_stuck(verdict);
+  };
+  const lab::Outcome outcome = lab::run(lab_options(scenario, options), body, stuck);
+  note(scenario, outcome, verdict);
+}
+
+}  // namespace rig
