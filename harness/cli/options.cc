@@ -66,7 +66,8 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
       ->type_name("NAME|PATH");
   verb.add_option("--world", typed.world,
                   "loopback (default): the real kernel; lab: the seed decides the schedule and the network as well")
-      ->type_name("WORLD");
+      ->type_name("WORLD")
+      ->group("");
 }
 
 void add_run(Parser& parser) {
@@ -96,8 +97,7 @@ void add_run(Parser& parser) {
 
 void add_list(Parser& parser) {
   CLI::App& verb = *(parser.list_verb = parser.app.add_subcommand("list", "list what is in this build"));
-  verb.add_option("what", parser.list.what,
-                  "suites, cases, subjects, backends, laws or faults (default: all but the cases)")
+  verb.add_option("what", parser.list.what, "suites, cases, subjects, backends or laws (default: all but the cases)")
       ->type_name("");
   add_selection(verb, parser.list.selection, parser.typed);
   verb.add_flag("--json", parser.list.json, "one line of JSON per entry");
@@ -123,6 +123,7 @@ void add_others(Parser& parser) {
 
   CLI::App& shrink = *(parser.shrink_verb = parser.app.add_subcommand(
                            "shrink", "make a failing scenario of the lab as small as it still fails"));
+  shrink.group("");
   shrink.add_option("file", parser.shrink.file, "the scenario (.scn)")->type_name("")->required();
   shrink.add_option("--output", parser.shrink.output, "where the small one goes (default: FILE.small.scn)")
       ->type_name("FILE");
@@ -264,13 +265,9 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
 std::expected<Command, Refusal> check_list(Parser& parser) {
   ListCommand& list = parser.list;
   if (!list.what.empty()) {
-    RIG_TRY(known, one_of<bool>("tlsrig list", list.what,
-                                {{"suites", true},
-                                 {"cases", true},
-                                 {"subjects", true},
-                                 {"backends", true},
-                                 {"laws", true},
-                                 {"faults", true}}));
+    RIG_TRY(known,
+            one_of<bool>("tlsrig list", list.what,
+                         {{"suites", true}, {"cases", true}, {"subjects", true}, {"backends", true}, {"laws", true}}));
     static_cast<void>(known);
   }
   if (parser.list_verb->count("--ctest") > 0 && (list.what != "cases" || list.ctest_program.empty())) {
@@ -307,10 +304,9 @@ std::expected<Command, Refusal> check(Parser& parser) {
     return std::move(parser.report);
   }
   const std::vector<std::string> rest = parser.app.remaining();
-  const std::vector<std::string> verbs{"run", "list", "replay", "shrink", "doctor", "report"};
+  const std::vector<std::string> verbs{"run", "list", "replay", "doctor", "report"};
   if (rest.empty()) {
-    return std::unexpected(
-        Refusal{exit_usage, "say what to do: run, list, replay, shrink, doctor or report (tlsrig --help)"});
+    return std::unexpected(Refusal{exit_usage, "say what to do: run, list, replay, doctor or report (tlsrig --help)"});
   }
   return std::unexpected(Refusal{exit_usage, unknown("command", rest.front(), verbs) + " (tlsrig --help)"});
 }
