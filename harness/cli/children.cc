@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "harness/scenario/lab_run.h"
 #include "harness/scenario/runner.h"
 
 namespace rig::cli {
@@ -119,6 +121,9 @@ Children::Children(std::chrono::milliseconds limit, int interrupt) : limit_(limi
 
 Children::~Children() {
   kill_all();
+  for (lab::FlightRecorder* recorder : idle_recorders_) {
+    ::munmap(recorder, sizeof *recorder);
+  }
 }
 
 Status Children::start(std::size_t id, const Scenario& scenario, const rig_subject& subject) {
@@ -133,11 +138,13 @@ Status Children::start(std::size_t id, const Scenario& scenario, const rig_subje
     ::close(verdict[1]);
     return std::unexpected(error);
   }
+  const bool in_lab = scenario.cell.world == World::lab;
+  const Place place{.processor = in_lab ? free_processor() : 0, .recorder = in_lab ? take_recorder() : nullptr};
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(verdict[0]);
     ::close(output[0]);
-    run_child(scenario, subject, verdict[1], output[1]);
+    run_child(scenario, subject, place, verdict[1], output[1]);
   }
   const int fork_errno = errno;
   ::close(verdict[1]);
@@ -169,14 +176,27 @@ Status Children::start(std::size_t id, const Scenario& scenario, const rig_subje
                        .scenario = scenario,
                        .answer = {},
                        .output = {},
-                       .processor = free_processor()});
+                       .place = place});
   return {};
+}
+
+// A recorder that no living child writes to; null if there is no memory for one, and then a crash has no schedule.
+lab::FlightRecorder* Children::take_recorder() {
+  if (idle_recorders_.empty()) {
+    void* const memory = ::mmap(nullptr, sizeof(lab::FlightRecorder), PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? nullptr : static_cast<lab::FlightRecorder*>(memory);
+  }
+  lab::FlightRecorder* const recorder = idle_recorders_.back();
+  idle_recorders_.pop_back();
+  recorder->events = 0;
+  return recorder;
 }
 
 // The first place that no other child has.
 std::size_t Children::free_processor() const {
   for (std::size_t place = 0;; ++place) {
-    if (std::ranges::none_of(children_, [place](const Child& child) { return child.processor == place; })) {
+    if (std::ranges::none_of(children_, [place](const Child& child) { return child.place.processor == place; })) {
       return place;
     }
   }
@@ -184,7 +204,8 @@ std::size_t Children::free_processor() const {
 
 // Never returns. The exit is an ordinary one after a verdict, so that the leak check and the exit code of a sanitizer
 // have their say; after a hang threads are stuck, and nothing can be taken down in order.
-void Children::run_child(const Scenario& scenario, const rig_subject& subject, int verdict_pipe, int output_pipe) {
+void Children::run_child(const Scenario& scenario, const rig_subject& subject, const Place& place, int verdict_pipe,
+                         int output_pipe) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const Child& other : children_) {
@@ -203,11 +224,12 @@ void Children::run_child(const Scenario& scenario, const rig_subject& subject, i
   ::close(nothing);
   ::close(output_pipe);
   if (scenario.cell.world == World::lab) {
-    pin(free_processor());
+    pin(place.processor);
   }
   RunOptions options;
   options.subject = &subject;
   options.trace_file = trace_file_;
+  options.recorder = place.recorder;
   options.stuck = [verdict_pipe](const Verdict& verdict) {
     write_all(verdict_pipe, verdict_json(verdict) + "\n");
     ::_exit(exit_code_of(verdict.kind));
@@ -259,6 +281,9 @@ std::vector<Finished> Children::collect(std::chrono::milliseconds patience) {
     drain(child.output_pipe, child.output, output_bytes_max);
     if (status.has_value()) {
       close_all(child);
+      if (child.place.recorder != nullptr) {
+        idle_recorders_.push_back(child.place.recorder);
+      }
       finished.push_back(judge(child, *status));
       child.pid = -1;
     }
@@ -279,6 +304,12 @@ Finished Children::judge(Child& child, int status) {
   verdict.cell = cell_name(child.scenario.cell);
   verdict.cell_claimed = child.scenario.cell;
   verdict.seed = child.scenario.seed;
+  if (const lab::FlightRecorder* recorder = child.place.recorder; recorder != nullptr && !answered) {
+    if (recorder->events != 0) {
+      verdict.lab = recovered(child.scenario, *recorder);
+      verdict.trace_hash = verdict.lab->schedule_hash;
+    }
+  }
   const std::string told = telling_line(finished.output);
   if (child.killed && !answered) {
     verdict.kind = VerdictKind::hang;
@@ -304,6 +335,11 @@ void Children::kill_all() {
     while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
     close_all(child);
+  }
+  for (const Child& child : children_) {
+    if (child.place.recorder != nullptr) {
+      idle_recorders_.push_back(child.place.recorder);
+    }
   }
   children_.clear();
 }

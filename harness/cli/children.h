@@ -52,6 +52,13 @@ class Children {
   void kill_all();
 
  private:
+  // Place is what a child in the lab has to itself: a processor, by its number among those that this process may use,
+  // and memory that it shares with this process.
+  struct Place {
+    std::size_t processor = 0;
+    lab::FlightRecorder* recorder = nullptr;
+  };
+
   struct Child {
     std::size_t id;
     pid_t pid;
@@ -63,20 +70,23 @@ class Children {
     std::string answer;
     std::string output;
     bool killed = false;
-    std::size_t processor = 0;  // its place in the list of those that this process may use; in the lab only
+    Place place;
   };
 
-  void run_child(const Scenario& scenario, const rig_subject& subject, int verdict_pipe, int output_pipe);
+  void run_child(const Scenario& scenario, const rig_subject& subject, const Place& place, int verdict_pipe,
+                 int output_pipe);
   std::size_t free_processor() const;
   void wait_for_news(std::chrono::milliseconds patience) const;
   static std::optional<int> reap(Child& child);
   static Finished judge(Child& child, int status);
   static void close_all(const Child& child);
+  lab::FlightRecorder* take_recorder();
 
   const std::chrono::milliseconds limit_;
   const int interrupt_;
   std::string trace_file_;
   std::vector<Child> children_;
+  std::vector<lab::FlightRecorder*> idle_recorders_;
 };
 
 }  // namespace rig::cli

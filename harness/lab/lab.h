@@ -40,6 +40,23 @@ struct Switch {
 // Profile says what the virtual kernel may do: strict does what Linux does, adversarial what POSIX allows.
 enum class Profile : std::uint8_t { strict, adversarial };
 
+// FlightRecorder is memory, shared with another process, in which a run leaves as it goes what is needed to repeat it:
+// a process that has crashed cannot say it any more. A run that overfills it is not repeatable by its switches.
+struct FlightRecorder {
+  static constexpr std::size_t switches_max = 1 << 18;
+  static constexpr std::size_t faults_max = 1 << 10;
+
+  std::uint64_t events;  // 0: no run has begun
+  std::uint64_t schedule_hash;
+  std::uint64_t byte_hash;
+  std::uint64_t library_points;
+  std::uint64_t switch_count;  // may exceed the room
+  std::uint64_t fault_count;
+  Switch switches[switches_max];
+  Fault faults[faults_max];
+};
+
+// Options is what a run is to be like.
 struct Options {
   std::uint64_t seed = 1;
   PolicyKind policy = PolicyKind::by_seed;
@@ -57,6 +74,8 @@ struct Options {
   std::uint64_t steps_max = 50'000'000;
   // record keeps the events, for a trace. The hashes are the same without.
   bool record = false;
+  // recorder, if there is one, is written to during the run.
+  FlightRecorder* recorder = nullptr;
   // watchdog watches over the run from a thread of its own (of the process), which a process that forks must not have.
   bool watchdog = true;
   // expected_points is how many points a dry run of the same workload had, if known: PCT spreads its change points over

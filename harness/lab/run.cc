@@ -98,6 +98,11 @@ void RunState::record(ThreadId thread, Op op, std::int64_t first, std::int64_t s
   const auto low = static_cast<std::uint64_t>(first);
   const auto high = static_cast<std::uint64_t>(second);
   schedule_hash = mixed(schedule_hash, who ^ (low << 24) ^ (low >> 40) ^ (high << 44) ^ (high >> 20));
+  if (FlightRecorder* recorder = options.recorder; recorder != nullptr) {
+    recorder->events = events;
+    recorder->schedule_hash = schedule_hash;
+    recorder->byte_hash = mixed(byte_hash, schedule_hash);
+  }
   if (options.record && trace.size() < trace_max) {
     trace.push_back({.time_ns = now_ns, .thread = thread, .op = op, .first = first, .second = second});
   }
@@ -169,6 +174,11 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   const OneProcessor one_processor;
   RunState state(options);
   state.stuck = stuck;
+  if (options.recorder != nullptr) {
+    options.recorder->switch_count = 0;
+    options.recorder->fault_count = 0;
+    options.recorder->library_points = state.library_points ? 1 : 0;
+  }
   set_current(&state);
   Thread* first = adopt();
   first->kernel_id = gettid();

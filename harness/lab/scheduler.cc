@@ -105,7 +105,14 @@ Thread& decide(RunState& run, const Thread& from) {
     chosen = run.policy.choose(run.threads, run.runnable, from, by_default.id, run.points);
   }
   if (chosen != by_default.id) {
-    run.switches.push_back({.thread = from.id, .step = from.steps, .next = chosen});
+    const Switch made{.thread = from.id, .step = from.steps, .next = chosen};
+    run.switches.push_back(made);
+    if (FlightRecorder* recorder = run.options.recorder; recorder != nullptr) {
+      if (recorder->switch_count < FlightRecorder::switches_max) {
+        recorder->switches[recorder->switch_count] = made;
+      }
+      ++recorder->switch_count;
+    }
   }
   return *run.threads[chosen];
 }

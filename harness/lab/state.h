@@ -15,8 +15,10 @@
 
 namespace rig::lab {
 
+// ThreadState: a blocked thread waits for a key or a deadline.
 enum class ThreadState : std::uint8_t { runnable, blocked, ended };
 
+// Thread is one thread of a run; changed by whoever holds the token.
 struct Thread {
   ThreadId id = 0;
   ThreadState state = ThreadState::runnable;
@@ -28,6 +30,7 @@ struct Thread {
   Op last = Op::begin;
 };
 
+// RunState is a run that is going on.
 struct RunState {
   explicit RunState(const Options& options);
 

@@ -30,6 +30,7 @@ struct LabPart {
   friend bool operator==(const LabPart&, const LabPart&) = default;
 };
 
+// word is the word in texts.
 std::string_view word(LibraryPoints points) noexcept;
 
 }  // namespace rig

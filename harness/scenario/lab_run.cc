@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -25,6 +26,7 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   if (part.library_points != LibraryPoints::by_seed) {
     asked.library_points = part.library_points == LibraryPoints::on;
   }
+  asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();
   return asked;
 }
@@ -60,6 +62,19 @@ void end_stuck(const Verdict& verdict) {
 }
 
 }  // namespace
+
+LabPart recovered(const Scenario& scenario, const lab::FlightRecorder& recorder) {
+  lab::Outcome outcome;
+  outcome.library_points = recorder.library_points != 0;
+  outcome.switches.assign(recorder.switches,
+                          recorder.switches + std::min(recorder.switch_count, lab::FlightRecorder::switches_max));
+  outcome.faults.assign(recorder.faults,
+                        recorder.faults + std::min(recorder.fault_count, lab::FlightRecorder::faults_max));
+  outcome.events = recorder.events;
+  outcome.schedule_hash = recorder.schedule_hash;
+  outcome.byte_hash = recorder.byte_hash;
+  return as_it_was(scenario, outcome);
+}
 
 void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::function<void()>& body,
                 Verdict& verdict) {

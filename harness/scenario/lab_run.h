@@ -15,4 +15,7 @@ namespace rig {
 void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::function<void()>& body,
                 Verdict& verdict);
 
+// recovered is what a run did that ended with its process, as far as it came.
+LabPart recovered(const Scenario& scenario, const lab::FlightRecorder& recorder);
+
 }  // namespace rig

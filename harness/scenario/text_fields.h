@@ -27,8 +27,10 @@ struct Field {
   std::uint64_t max = ~std::uint64_t{0};  // of a number, where the type's own limit is too wide to be run
 };
 
+// switch_words are the words of a bool.
 inline constexpr std::array<std::string_view, 2> switch_words{"off", "on"};
 
+// names_of lists the names of fields.
 template <class Fields>
 std::vector<std::string_view> names_of(const Fields& fields) {
   std::vector<std::string_view> names;
@@ -95,6 +97,7 @@ Read<void> read_fields(TextLine& line, const std::string& what, const Fields& fi
   return {};
 }
 
+// print_value is a value as it stands in a text, and print_field that of a member.
 template <class Value>
 std::string print_value(const Value& value) {
   if constexpr (std::is_same_v<Value, std::string>) {
