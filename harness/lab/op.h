@@ -8,20 +8,23 @@
 namespace rig::lab {
 
 // RIG_LAB_OPS lists every op: the name is the word in files.
-#define RIG_LAB_OPS(X)                                                                                                 \
-  X(begin)                                                                                                             \
-  X(end)                                                                                                               \
-  X(work)                                                                                                              \
-  X(mutex_lock)                                                                                                        \
-  X(mutex_trylock)                                                                                                     \
-  X(mutex_unlock) X(rwlock_read) X(rwlock_write) X(rwlock_unlock) X(cond_wait) X(cond_signal) X(cond_broadcast)        \
-      X(once) X(static_guard) X(barrier) X(spin_lock) X(spin_unlock) X(sem_wait) X(sem_post) X(futex_wait)             \
-          X(futex_wake) X(thread_create) X(thread_join) X(thread_exit) X(sleep) X(yield) X(clock) X(entropy) X(memory) \
-              X(allocate) X(socket) X(bind) X(listen) X(accept) X(connect) X(send) X(recv) X(shutdown) X(close)        \
-                  X(read) X(write) X(dup) X(fcntl) X(ioctl) X(getsockopt) X(setsockopt) X(name) X(pipe) X(socketpair)  \
-                      X(eventfd) X(timerfd) X(poll) X(select) X(epoll_create) X(epoll_ctl) X(epoll_wait) X(deliver)    \
-                          X(fault) X(note)
+// clang-format off
+#define RIG_LAB_OPS(X)                                                                                             \
+  X(begin) X(end) X(work)                                                                                          \
+  X(mutex_lock) X(mutex_trylock) X(mutex_unlock)                                                                   \
+  X(rwlock_read) X(rwlock_write) X(rwlock_unlock)                                                                  \
+  X(cond_wait) X(cond_signal) X(cond_broadcast)                                                                    \
+  X(once) X(static_guard) X(barrier) X(spin_lock) X(spin_unlock) X(sem_wait) X(sem_post)                           \
+  X(futex_wait) X(futex_wake)                                                                                      \
+  X(thread_create) X(thread_join) X(thread_exit)                                                                   \
+  X(sleep) X(yield) X(clock) X(entropy) X(memory) X(allocate)                                                      \
+  X(socket) X(bind) X(listen) X(accept) X(connect) X(send) X(recv) X(shutdown) X(close) X(read) X(write)           \
+  X(dup) X(fcntl) X(ioctl) X(getsockopt) X(setsockopt) X(name) X(pipe) X(socketpair) X(eventfd) X(timerfd)         \
+  X(poll) X(select) X(epoll_create) X(epoll_ctl) X(epoll_wait)                                                     \
+  X(deliver) X(fault) X(note)
+// clang-format on
 
+// Op is an entry of that list.
 enum class Op : std::uint8_t {
 #define RIG_LAB_OP(name) name,
   RIG_LAB_OPS(RIG_LAB_OP)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/scenario/trace_file.h"
 #include "harness/subjects/abi.h"
 
 namespace rig {
@@ -97,6 +98,10 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
                   MutableBytes(scratch).first(bytes));
     payload = ByteView(scratch).first(bytes);
   }
+  const auto tell = [&](AppNote::Kind kind) {
+    note_in_lab({kind, plan_.side == Side::server, plan_.connection, token});
+  };
+  tell(AppNote::Kind::issued);
   ledger_.issue(token, payload.size());
   outgoing_.issue(token, payload.size(), echo);
   rig_error error{};
@@ -106,6 +111,9 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
                           : result == RIG_SEND_PENDING ? OpLedger::Answer::pending
                                                        : OpLedger::Answer::refused);
   outgoing_.answered(token, result != RIG_SEND_REFUSED);
+  if (result != RIG_SEND_PENDING) {
+    tell(AppNote::Kind::final_return);
+  }
   probe_.after("send");
   if (result == RIG_SEND_REFUSED) {
     return error.status == RIG_WOULD_BLOCK ? SendAnswer::full : SendAnswer::gone;
@@ -297,6 +305,7 @@ void End::on_ended(void* user) {
 void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
   auto& end = *static_cast<End*>(user);
   end.probe_.after("sent");
+  note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
   end.ledger_.completed(token, bytes, error_of(error));
   if (error != nullptr) {
     const MutexLock lock(end.mutex_);

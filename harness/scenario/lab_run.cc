@@ -7,6 +7,7 @@
 #include <string>
 
 #include "harness/lab/lab.h"
+#include "harness/scenario/trace_file.h"
 
 namespace rig {
 namespace {
@@ -56,6 +57,16 @@ void note(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdic
   verdict.counters["lab_virtual_us"] = static_cast<std::uint64_t>(outcome.virtual_ns / 1000);
 }
 
+void write_events(const RunOptions& options, const lab::Outcome& outcome, Verdict& verdict) {
+  if (options.trace_file.empty()) {
+    return;
+  }
+  if (const Status written = write_trace(options.trace_file, outcome.trace); !written.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason += (verdict.reason.empty() ? "" : "; ") + std::string(written.error().detail());
+  }
+}
+
 void end_stuck(const Verdict& verdict) {
   std::fprintf(stderr, "%s\n", verdict_json(verdict).c_str());
   ::_exit(1);
@@ -85,12 +96,14 @@ void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::
   }
   const auto stuck = [&](const lab::Stuck& what) {
     note(scenario, what.outcome, verdict);
+    write_events(options, what.outcome, verdict);
     verdict.reason = (verdict.kind == VerdictKind::hang ? verdict.reason + "; " : "") + what.report;
     verdict.kind = VerdictKind::hang;
     options.stuck ? options.stuck(verdict) : end_stuck(verdict);
   };
   const lab::Outcome outcome = lab::run(lab_options(scenario, options), body, stuck);
   note(scenario, outcome, verdict);
+  write_events(options, outcome, verdict);
 }
 
 }  // namespace rig

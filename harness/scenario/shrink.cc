@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/ddmin.h"
+
 namespace rig {
 namespace {
 
@@ -175,31 +177,18 @@ void Shrinker::shrink_workload() {
   }
 }
 
-// Zeller and Hildebrandt's ddmin: parts of ever smaller size are taken away.
 template <class Item>
 void Shrinker::shrink_list(std::vector<Item> LabPart::* list, const char* what) {
   const std::size_t before = (best_.lab.*list).size();
-  std::size_t part = std::max<std::size_t>(1, before / 2);
-  while (!(best_.lab.*list).empty() && !out_of_runs()) {
-    bool smaller = false;
-    for (std::size_t at = 0; at < (best_.lab.*list).size() && !out_of_runs();) {
-      Scenario candidate = best_;
-      candidate.lab.events = 0;
-      auto& items = candidate.lab.*list;
-      const std::size_t end = std::min(items.size(), at + part);
-      items.erase(items.begin() + static_cast<std::ptrdiff_t>(at), items.begin() + static_cast<std::ptrdiff_t>(end));
-      const auto fewer = items.size();
-      if (try_as_it_is(candidate) && (best_.lab.*list).size() <= fewer) {
-        smaller = true;
-      } else {
-        at += part;
-      }
+  ddmin(best_.lab.*list, [&](const std::vector<Item>& items) -> std::optional<std::vector<Item>> {
+    Scenario candidate = best_;
+    candidate.lab.events = 0;
+    candidate.lab.*list = items;
+    if (out_of_runs() || !try_as_it_is(candidate)) {
+      return std::nullopt;
     }
-    if (part == 1 && !smaller) {
-      break;
-    }
-    part = std::max<std::size_t>(1, part / 2);
-  }
+    return best_.lab.*list;
+  });
   say(std::string(what) + ": from " + std::to_string(before) + " to " + std::to_string((best_.lab.*list).size()));
 }
 
