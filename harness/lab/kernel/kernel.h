@@ -1,0 +1,23 @@
+// The virtual kernel, as run() sees it: sockets, pipes and pollers of one run. What the functions in place of the
+// system's share stands in state.h of this folder.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "harness/lab/lab.h"
+
+namespace rig::lab {
+
+// KernelLeft is what a run leaves behind.
+struct KernelLeft {
+  std::size_t open_descriptors = 0;
+  std::vector<Fault> faults;  // what was injected, in order
+};
+
+// kernel_begin makes an empty kernel for a run; kernel_end forgets it. Thread: of run(), before the first and after the
+// last call of the run's threads.
+void kernel_begin(const Options& options);
+KernelLeft kernel_end();
+
+}  // namespace rig::lab
