@@ -20,13 +20,13 @@ struct RunOptions {
   // stall_limit_us is how long nothing at all may happen before the run is called a hang. It is a watchdog, not a
   // measurement: a run that moves, however slowly, is never ended by it.
   std::int64_t stall_limit_us = 30'000'000;
-  // stuck is called where a run in the lab can neither go on nor be taken apart, with the verdict so far; it must end the
-  // process. Null: the verdict goes to standard error as a line, and the process ends with 1.
-  std::function<void(const Verdict&)> stuck;
+  // stuck is called where a run in the lab can neither go on nor be taken apart, with the verdict so far; it must end
+  // the process. Null: the verdict goes to standard error as a line, and the process ends with 1.
+  std::function<void(const Verdict&)> stuck = {};
   // recorder, if there is one, keeps what a run in the lab does where another process can read it.
   lab::FlightRecorder* recorder = nullptr;
   // trace_file, if it is not empty, is where a run in the lab leaves its events, for a trace viewer.
-  std::string trace_file;
+  std::string trace_file = {};
   // child is true in a process that was started for one scenario (Settings::fresh_process is then fulfilled).
   bool child = false;
 };
