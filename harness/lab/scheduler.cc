@@ -15,6 +15,7 @@ namespace rig::lab {
 namespace {
 
 constexpr std::int64_t point_ns = 1000;
+constexpr std::uint64_t accesses_per_point = 64;  // on the average
 // Without a policy, a thread that goes on for so long is taken to spin.
 constexpr std::uint64_t points_without_switch_max = 20'000;
 
@@ -191,6 +192,14 @@ void point(Op op, const void* caller) {
   }
 }
 
+void sampled_point(Op op) {
+  Thread& me = *self_here;
+  if (me.accesses_to_next_point-- == 0) {
+    me.accesses_to_next_point = me.sampling.below(2 * accesses_per_point);
+    point(op);
+  }
+}
+
 void event(Op op, std::int64_t first, std::int64_t second) {
   RunState& run = *current();
   run.record(self_here->id, op, first, second);
@@ -298,6 +307,8 @@ Thread* adopt() {
   RunState& run = *current();
   auto thread = std::make_unique<Thread>();
   thread->id = static_cast<ThreadId>(run.threads.size());
+  thread->sampling = Prng(run.options.seed).fork(6).fork(thread->id);
+  thread->accesses_to_next_point = thread->sampling.below(2 * accesses_per_point);
   run.policy.added(thread->id);
   ++run.runnable;
   ++run.alive;

@@ -56,6 +56,10 @@ class Bypass {
 // calls from inside a TLS library are points in a few runs only, since they are most of all and the least interesting.
 void point(Op op, const void* caller = nullptr);
 
+// sampled_point is a point once in a while, at distances drawn from the seed: for what is done too often to be one
+// each time.
+void sampled_point(Op op);
+
 // quiet says that `caller` is inside a TLS library whose calls are no points in this run.
 bool quiet(const void* caller);
 

@@ -28,6 +28,9 @@ struct Thread {
   const Wait* wait = nullptr;  // while blocked; on the thread's own stack
   Woken woken = Woken::by_key;
   Op last = Op::begin;
+  // Of its own: a switch more or less must not move the sampled points of another thread.
+  Prng sampling{0};
+  std::uint64_t accesses_to_next_point = 0;
 };
 
 // RunState is a run that is going on.
