@@ -9,12 +9,13 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("close_deadline", cell, size, seed);
   scenario.settings.close_timeout_us = 30'000;
   tight(scenario);
+  const std::uint64_t bytes = op_bytes(size);
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
   scenario.reactions.push_back(when(Side::server, {}, Event::accepted, Verb::pause));
   scenario.threads.push_back(
       on_loop(Side::client, {},
-              {connect(), await(Condition::connected), send(by_size(size, 64, 64, 200), 16384, 16384),
+              {connect(), await(Condition::connected), send(by_size(size, 32, 64, 200), bytes, bytes),
                await(Condition::pending, 1), act(Verb::close_graceful), await(Condition::closed)}));
   scenario.expectations.push_back(expect(Side::client, {}, Event::closed, {Code::aborted}));
   scenario.expectations.push_back(expect(Side::server, {}, Event::closed, {Code::reset}));

@@ -14,12 +14,13 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   tight(scenario);
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
-  const std::uint64_t ops = by_size(size, 64, 64, 200);
+  const std::uint64_t ops = by_size(size, 32, 64, 200);
+  const std::uint64_t bytes = op_bytes(size);
   for (std::uint32_t connection = 0; connection < 2; ++connection) {
     scenario.threads.push_back(
         on_loop(Side::client, connection,
                 {connect(), await(Condition::connected), await(Condition::established), act(Verb::relay_stall),
-                 send(ops, 16384, 16384), await(Condition::pending, 1), act(Verb::close_graceful),
+                 send(ops, bytes, bytes), await(Condition::pending, 1), act(Verb::close_graceful),
                  act(connection == 0 ? Verb::relay_reset : Verb::relay_fin), await(Condition::closed),
                  await(Condition::peer_closed)}));
   }

@@ -15,11 +15,12 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.all_delivered = false;
   scenario.reactions.push_back(when(Side::server, {}, Event::accepted, Verb::pause));
   const std::uint64_t ops = by_size(size, 16, 64, 200);
+  const std::uint64_t bytes = op_bytes(size);
   for (std::uint32_t connection = 0; connection < 4; ++connection) {
     const Verb close = connection < 2 ? Verb::close_graceful : Verb::close_abort;
     const std::vector<Step> closing{await(Condition::connected),
                                     await(Condition::established),
-                                    send(ops, 16384, 16384),
+                                    send(ops, bytes, bytes),
                                     await(Condition::pending, 1),
                                     act(close),
                                     align(connection),

@@ -13,7 +13,9 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   tight(scenario);
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
-  const std::uint64_t ops = by_size(size, 64, 64, 200);
+  const std::uint64_t ops = by_size(size, 28, 64, 200);
+  const std::uint64_t ops_after_end = by_size(size, 8, 64, 200);
+  const std::uint64_t bytes = op_bytes(size);
   // Plain TCP cannot tell a cut from an end, so there both connections are reset.
   const Verb cut = is_tls(cell) ? Verb::relay_fin : Verb::relay_reset;
   const Code cut_seen = is_tls(cell) ? Code::truncated : Code::reset;
@@ -21,15 +23,16 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
     scenario.threads.push_back(
         on_loop(Side::client, connection,
                 {connect(), await(Condition::connected), await(Condition::established), act(Verb::relay_stall),
-                 send(ops, 16384, 16384), await(Condition::pending, 1), act(connection == 0 ? Verb::relay_reset : cut),
+                 send(ops, bytes, bytes), await(Condition::pending, 1), act(connection == 0 ? Verb::relay_reset : cut),
                  await(Condition::closed), await(Condition::peer_closed)}));
   }
-  scenario.threads.push_back(on_loop(Side::client, 2,
-                                     {connect(), await(Condition::connected), align(2), send(ops, 16384, 16384),
-                                      await(Condition::ended), await(Condition::sent)}));
   scenario.threads.push_back(
-      on_loop(Side::server, 2,
-              {await(Condition::connected), align(2), act(Verb::half_close), await(Condition::received, ops * 16384)}));
+      on_loop(Side::client, 2,
+              {connect(), await(Condition::connected), align(2), send(ops_after_end, bytes, bytes),
+               await(Condition::ended), await(Condition::sent)}));
+  scenario.threads.push_back(on_loop(Side::server, 2,
+                                     {await(Condition::connected), align(2), act(Verb::half_close),
+                                      await(Condition::received, ops_after_end * bytes)}));
   for (const Side side : {Side::client, Side::server}) {
     scenario.expectations.push_back(expect(side, 0, Event::closed, {Code::reset}));
     scenario.expectations.push_back(expect(side, 1, Event::closed, {cut_seen}));

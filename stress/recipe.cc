@@ -21,6 +21,10 @@ std::uint64_t size_max(Size size) {
   return size == Size::tiny ? 4096 : 65537;
 }
 
+std::uint64_t op_bytes(Size size) {
+  return size == Size::tiny ? 4096 : 16384;
+}
+
 Step connect() {
   return act(Verb::connect);
 }

@@ -20,6 +20,9 @@ std::uint64_t by_size(Size size, std::uint64_t tiny, std::uint64_t quick, std::u
 // size_max is the largest op of a load: 64 KiB + 1, but for the tiny size.
 std::uint64_t size_max(Size size);
 
+// op_bytes is one record full of plaintext, but for the tiny size: enough of such ops fill what tight() leaves.
+std::uint64_t op_bytes(Size size);
+
 // Steps.
 Step connect();
 Step await(Condition condition, std::uint64_t count = 0);

@@ -25,15 +25,16 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("renegotiate_in_flight", cell, size, seed);
   // Connection 0 is renegotiated by the client, connection 1 by the server, each in the middle of its own load.
   const std::uint64_t ops = by_size(size, 8, 60, 1'000);
+  const std::uint64_t largest = op_bytes(size);
   scenario.settings.connections = 2;
   scenario.settings.renegotiation = true;
   for (std::uint32_t connection = 0; connection < 2; ++connection) {
-    const std::vector<Step> load{await(Condition::connected), await(Condition::established), send(ops, 512, 16384)};
+    const std::vector<Step> load{await(Condition::connected), await(Condition::established), send(ops, 512, largest)};
     std::vector<Step> starter = load;
-    starter.insert(starter.end(), {act(Verb::renegotiate), send(ops, 512, 16384), await(Condition::sent),
+    starter.insert(starter.end(), {act(Verb::renegotiate), send(ops, 512, largest), await(Condition::sent),
                                    await(Condition::handshakes, 2)});
     std::vector<Step> other = load;
-    other.insert(other.end(), {send(ops, 512, 16384), await(Condition::sent), await(Condition::handshakes, 2)});
+    other.insert(other.end(), {send(ops, 512, largest), await(Condition::sent), await(Condition::handshakes, 2)});
     std::vector<Step>& client = connection == 0 ? starter : other;
     client.insert(client.begin(), connect());
     scenario.threads.push_back(on_loop(Side::client, connection, client));

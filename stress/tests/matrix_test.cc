@@ -137,6 +137,64 @@ TEST(MatrixNames, AreUniqueAndAlwaysTheSame) {
   }
 }
 
+// Work is what the threads of a scenario ask for, at the largest sizes, over all connections and both directions.
+struct Work {
+  std::uint64_t ops = 0;
+  std::uint64_t plain_bytes = 0;
+};
+
+// echoed says that the other side of `connection` sends back what `side` sends: then it is work twice.
+bool echoed(const Scenario& scenario, Side side, std::uint32_t connection) {
+  return std::ranges::any_of(scenario.reactions, [&](const Reaction& reaction) {
+    return (reaction.verb == Verb::echo || reaction.verb == Verb::echo_elsewhere) && reaction.side != side &&
+           reaction.connection.value_or(connection) == connection;
+  });
+}
+
+Work work_of(const Scenario& scenario) {
+  Work work;
+  for (const Thread& thread : scenario.threads) {
+    for (std::uint32_t connection = 0; connection < scenario.settings.connections; ++connection) {
+      if (thread.connection.value_or(connection) != connection) {
+        continue;
+      }
+      const std::uint64_t times = thread.copies * (echoed(scenario, thread.side, connection) ? 2u : 1u);
+      for (const Step& step : thread.steps) {
+        if (step.verb == Verb::send) {
+          work.ops += times * step.count;
+          work.plain_bytes += times * step.count * step.size_max;
+        }
+      }
+    }
+  }
+  return work;
+}
+
+TEST(Suites, AskForLittleAtTheTinySize) {
+  for (const Case& one : house_cases(Matrix::full)) {
+    const Work work = work_of(one.suite->make(one.cell, Size::tiny, 1));
+    EXPECT_LE(work.ops, 64u) << case_name(one);
+    EXPECT_LE(work.plain_bytes, 256u * 1024) << case_name(one);
+  }
+}
+
+TEST(Suites, AreCountedWithEveryConnectionCopyAndEcho) {
+  Scenario scenario;
+  scenario.settings.connections = 3;
+  Step send;
+  send.verb = Verb::send;
+  send.count = 5;
+  send.size_min = 1;
+  send.size_max = 100;
+  scenario.threads.push_back({.side = Side::client, .connection = {}, .copies = 2, .steps = {send}});
+  scenario.threads.push_back({.side = Side::server, .connection = 1, .copies = 1, .steps = {send}});
+  EXPECT_EQ(work_of(scenario).ops, 35u);
+  EXPECT_EQ(work_of(scenario).plain_bytes, 3500u);
+  scenario.reactions.push_back({.side = Side::server, .connection = 2, .event = Event::data, .verb = Verb::echo});
+  EXPECT_EQ(work_of(scenario).ops, 45u);
+  EXPECT_EQ(work_of(scenario).plain_bytes, 4500u);
+}
+
 // listed_tests are the tests that the GoogleTest program of the suites lists.
 std::set<std::string> listed_tests(const std::string& environment) {
   const std::string command = environment + " \"" RIG_STRESS_PROGRAM "\" --gtest_list_tests";
