@@ -26,6 +26,7 @@ struct Typed {
   std::string duration;
   std::string world = "loopback";
   std::string jobs;
+  std::string runs;
   std::string report;
   std::string keep;
   std::string case_limit = "10m";
@@ -82,6 +83,10 @@ void add_run(Parser& parser) {
                   "each case with this seed (default 1; in the lab seeds from 1 on until each suite has run 100 times)")
       ->type_name("N")
       ->excludes(seeds);
+  verb.add_option("--runs", typed.runs, "in the lab: seeds from 1 on until each suite has run so often (default 100)")
+      ->type_name("N")
+      ->excludes(seeds)
+      ->group("");
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
@@ -247,6 +252,13 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
       return std::unexpected(Refusal{exit_usage, "--jobs: '" + typed.jobs + "' is no number from 1 to 1024"});
     }
     run.jobs = jobs->first;
+  }
+  if (!typed.runs.empty()) {
+    const auto runs = parse_seeds(typed.runs);
+    if (!runs.has_value() || runs->first != runs->last || runs->first < 1) {
+      return std::unexpected(Refusal{exit_usage, "--runs: '" + typed.runs + "' is no number from 1 on"});
+    }
+    run.runs_per_suite = runs->first;
   }
   if (parser.run_verb->count("--report") > 0) {
     run.report_folder = typed.report;

@@ -48,7 +48,8 @@ struct RunCommand {
   Selection selection;
   Size size = Size::quick;
   Seeds seeds;
-  bool seeds_given = false;  // else, in the lab, each suite gets as many as make a hundred runs
+  bool seeds_given = false;  // else, in the lab, as many as make `runs_per_suite`
+  std::uint64_t runs_per_suite = 100;
   std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed
   std::size_t jobs = 1;
   std::optional<std::string> report_folder;

@@ -70,7 +70,7 @@ class Agenda {
     }
     for (const Case& one : cases_) {
       const std::uint64_t count = cells[one.suite->name];
-      last_seeds_.push_back(by_quota() ? (runs_per_suite_min + count - 1) / count : command.seeds.last);
+      last_seeds_.push_back(by_quota() ? (command.runs_per_suite + count - 1) / count : command.seeds.last);
     }
   }
 
@@ -101,8 +101,6 @@ class Agenda {
   }
 
  private:
-  static constexpr std::uint64_t runs_per_suite_min = 100;
-
   bool by_quota() const { return command_.selection.world == World::lab && !command_.seeds_given; }
 
   Scenario take() {
