@@ -28,6 +28,9 @@ endif()
 
 find_package(Threads REQUIRED)
 
+# The lab is linked whole: nobody names the functions that it defines in place of libc's. See harness/lab.
+set(RIG_LAB "$<LINK_LIBRARY:WHOLE_ARCHIVE,rig_lab>")
+
 # rig_warnings is what every source is compiled with; rig_flags adds the preset's instrumentation.
 add_library(rig_warnings INTERFACE)
 target_include_directories(rig_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
