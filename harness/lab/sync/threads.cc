@@ -1,0 +1,229 @@
+// Threads of a run are real threads that wait for their turns.
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "harness/base/check.h"
+#include "harness/lab/sync/sync.h"
+
+namespace rig::lab {
+namespace {
+
+RIG_LAB_REAL(pthread_create);
+RIG_LAB_REAL(pthread_join);
+RIG_LAB_REAL(pthread_tryjoin_np);
+RIG_LAB_REAL(pthread_timedjoin_np);
+RIG_LAB_REAL(pthread_clockjoin_np);
+RIG_LAB_REAL(pthread_detach);
+RIG_LAB_REAL(pthread_exit);
+RIG_LAB_REAL(pthread_cancel);
+RIG_LAB_REAL(pthread_kill);
+
+struct Handle {
+  pthread_t pthread;
+  Thread* thread;
+  bool detached;
+};
+
+// The threads of the run that a handle may still stand for.
+constinit PerRun<std::vector<Handle>> handles;
+
+Handle* find(pthread_t pthread) {
+  auto& all = handles.get();
+  const auto found = std::ranges::find_if(all, [pthread](const Handle& h) { return h.pthread == pthread; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+void forget(pthread_t pthread) {
+  std::erase_if(handles.get(), [pthread](const Handle& h) { return h.pthread == pthread; });
+}
+
+// The end of a thread is the destructor of a key, set anew in each round of destructors until the last: C++'s
+// thread-local objects and other keys' destructors belong to the run. ThreadSanitizer takes its own record of the
+// thread away in the last round, after which nothing may allocate.
+long rounds_before_end() {
+  return __tsan_acquire != nullptr ? PTHREAD_DESTRUCTOR_ITERATIONS - 1 : PTHREAD_DESTRUCTOR_ITERATIONS;
+}
+
+extern pthread_key_t end_key;
+
+void at_end(void* rounds_left) {
+  const auto rounds = reinterpret_cast<long>(rounds_left);
+  if (rounds > 1) {
+    pthread_setspecific(end_key, reinterpret_cast<void*>(rounds - 1));
+    return;
+  }
+  const Handle* handle = find(pthread_self());
+  if (handle != nullptr && handle->detached) {
+    forget(pthread_self());
+  }
+  end_thread();
+}
+
+// Made when the executable is loaded, so that it comes before the keys of the program under test in each round.
+pthread_key_t end_key = [] {
+  pthread_key_t key = 0;
+  RIG_CHECK(pthread_key_create(&key, at_end) == 0);
+  return key;
+}();
+
+struct Start {
+  void* (*routine)(void*);
+  void* argument;
+  Thread* thread;
+};
+
+void* thread_main(void* raw) {
+  const Start start = *static_cast<Start*>(raw);
+  begin_thread(start.thread);
+  delete static_cast<Start*>(raw);
+  pthread_setspecific(end_key, reinterpret_cast<void*>(rounds_before_end()));
+  return start.routine(start.argument);
+}
+
+bool is_detached(const pthread_attr_t* attributes) {
+  int state = PTHREAD_CREATE_JOINABLE;
+  return attributes != nullptr && pthread_attr_getdetachstate(attributes, &state) == 0 &&
+         state == PTHREAD_CREATE_DETACHED;
+}
+
+int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*), void* argument,
+           const void* caller) {
+  Thread* const thread = adopt();
+  auto start = std::make_unique<Start>(Start{.routine = routine, .argument = argument, .thread = thread});
+  const int result = real_pthread_create(handle, attributes, thread_main, start.get());
+  if (result != 0) {
+    abandon(thread);
+    event(Op::thread_create, -1, result);
+    return result;
+  }
+  static_cast<void>(start.release());  // thread_main deletes it
+  handles.get().push_back({.pthread = *handle, .thread = thread, .detached = is_detached(attributes)});
+  event(Op::thread_create, id_of(*thread));
+  point(Op::thread_create, caller);
+  return 0;
+}
+
+std::string explain_join(const Wait& wait) {
+  for (const Handle& handle : handles.get()) {
+    if (key_of_end(*handle.thread) == wait.keys[0]) {
+      return "the end of thread " + std::to_string(id_of(*handle.thread));
+    }
+  }
+  return "the end of a thread";
+}
+
+// join_by waits in the lab for the end of the thread's part of the run, and then in the system for the little that
+// comes after it, which needs no token.
+int join_by(pthread_t pthread, void** result, std::int64_t deadline_ns, const char* name, const void* caller) {
+  point(Op::thread_join, caller);
+  const Handle* handle = find(pthread);
+  if (pthread == pthread_self() || (handle != nullptr && handle->detached)) {
+    return real_pthread_join(pthread, result);  // EDEADLK, EINVAL
+  }
+  if (handle == nullptr) {
+    refuse(name, "the thread was not created within the run");
+  }
+  const Thread* const thread = handle->thread;
+  while (!ended(*thread)) {
+    if (wait_for(Op::thread_join, key_of_end(*thread), explain_join, deadline_ns) == Woken::by_deadline) {
+      event(Op::thread_join, id_of(*thread), ETIMEDOUT);
+      return ETIMEDOUT;
+    }
+  }
+  forget(pthread);
+  event(Op::thread_join, id_of(*thread));
+  return real_pthread_join(pthread, result);
+}
+
+int join_until(pthread_t pthread, void** result, const timespec* deadline, const char* name, const void* caller) {
+  if (deadline == nullptr) {
+    return join_by(pthread, result, never, name, caller);
+  }
+  return is_valid(*deadline) ? join_by(pthread, result, to_ns(*deadline), name, caller) : EINVAL;
+}
+
+}  // namespace
+}  // namespace rig::lab
+
+using namespace rig::lab;
+
+RIG_LAB_EXPORT int pthread_create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*),
+                                  void* argument) noexcept {
+  return outside() ? real_pthread_create(handle, attributes, routine, argument)
+                   : create(handle, attributes, routine, argument, RIG_LAB_CALLER);
+}
+
+RIG_LAB_EXPORT int pthread_join(pthread_t thread, void** result) {
+  return outside() ? real_pthread_join(thread, result) : join_by(thread, result, never, "pthread_join", RIG_LAB_CALLER);
+}
+
+RIG_LAB_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) noexcept {
+  if (outside()) {
+    return real_pthread_tryjoin_np(thread, result);
+  }
+  const Handle* handle = find(thread);
+  if (handle != nullptr && !handle->detached) {
+    const Thread* const record = handle->thread;
+    point(Op::thread_join, RIG_LAB_CALLER);
+    if (!ended(*record)) {
+      event(Op::thread_join, id_of(*record), EBUSY);
+      return EBUSY;
+    }
+  }
+  return join_by(thread, result, never, "pthread_tryjoin_np", RIG_LAB_CALLER);
+}
+
+RIG_LAB_EXPORT int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* deadline) {
+  return outside() ? real_pthread_timedjoin_np(thread, result, deadline)
+                   : join_until(thread, result, deadline, "pthread_timedjoin_np", RIG_LAB_CALLER);
+}
+
+RIG_LAB_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
+  if (outside()) {
+    return real_pthread_clockjoin_np(thread, result, clock, deadline);
+  }
+  return is_wait_clock(clock) ? join_until(thread, result, deadline, "pthread_clockjoin_np", RIG_LAB_CALLER) : EINVAL;
+}
+
+RIG_LAB_EXPORT int pthread_detach(pthread_t thread) noexcept {
+  const int result = real_pthread_detach(thread);
+  if (outside() || result != 0) {
+    return result;
+  }
+  if (Handle* handle = find(thread)) {
+    handle->detached = true;
+    if (ended(*handle->thread)) {
+      forget(thread);
+    }
+  }
+  return result;
+}
+
+RIG_LAB_EXPORT void pthread_exit(void* result) {
+  if (!outside() && id_of(*self()) == 0) {
+    refuse("pthread_exit", "the thread that called run() must return from it");
+  }
+  real_pthread_exit(result);
+  __builtin_unreachable();
+}
+
+RIG_LAB_EXPORT int pthread_cancel(pthread_t thread) {
+  if (!outside()) {
+    refuse("pthread_cancel", "where the cancelled thread stands depends on the kernel");
+  }
+  return real_pthread_cancel(thread);
+}
+
+RIG_LAB_EXPORT int pthread_kill(pthread_t thread, int signal) noexcept {
+  // A signal to the own thread is delivered before the call returns.
+  if (!outside() && signal != 0 && thread != pthread_self()) {
+    refuse("pthread_kill", "when the other thread takes the signal depends on the kernel");
+  }
+  return real_pthread_kill(thread, signal);
+}
