@@ -19,8 +19,6 @@ constexpr std::uint64_t accesses_per_point = 64;  // on the average
 // Without a policy, a thread that goes on for so long is taken to spin.
 constexpr std::uint64_t points_without_switch_max = 20'000;
 
-// Initial-exec: one load in each of the lab's functions, whether or not a run is going on.
-[[gnu::tls_model("initial-exec")]] constinit thread_local Thread* self_here = nullptr;
 constinit std::atomic<RunState*> current_run{nullptr};
 
 // kernel_call is a system call that neither the lab nor a sanitizer sees.
@@ -149,9 +147,7 @@ bool waits_for(const Thread& thread, const void* key) {
 
 }  // namespace
 
-Thread* self() noexcept {
-  return self_here;
-}
+[[gnu::tls_model("initial-exec")]] constinit thread_local Thread* self_here = nullptr;
 
 void set_self(Thread* thread) noexcept {
   self_here = thread;

@@ -32,9 +32,14 @@ struct Thread;
 // never is the deadline of a wait without one.
 inline constexpr std::int64_t never = INT64_MAX;
 
+// self_here is what self() answers. Initial-exec and without a constructor, so that it is one load.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Thread* self_here;
+
 // self is the lab's record of the calling thread; null outside of a run, on threads that do not belong to it, and while
 // a Bypass stands. Thread: any.
-Thread* self() noexcept;
+inline Thread* self() noexcept {
+  return self_here;
+}
 
 // Bypass lets the calling thread reach the system's own functions: the lab's work in which it calls libraries, and
 // oracles that must not disturb a run. The thread keeps the token, so it must not wait for another thread of the run.
