@@ -19,6 +19,7 @@
 #include "harness/cli/verbs.h"
 #include "harness/cli/words.h"
 #include "harness/scenario/runner.h"
+#include "harness/scenario/scenario_check.h"
 
 namespace rig::cli {
 namespace {
@@ -82,6 +83,9 @@ int replay(const ReplayCommand& command) {
   auto scenario = read_scenario(command.file);
   if (!scenario.has_value()) {
     return refuse(scenario.error());
+  }
+  if (const auto wrong = check_scenario(*scenario); wrong.has_value()) {
+    return refuse({exit_usage, command.file + ": " + *wrong});
   }
   if (!command.subject.empty()) {
     scenario->cell.subject = command.subject;

@@ -20,6 +20,7 @@
 #include "harness/oracle/hygiene_probe.h"
 #include "harness/scenario/lab_run.h"
 #include "harness/scenario/run.h"
+#include "harness/scenario/scenario_check.h"
 #include "harness/scenario/text.h"
 #include "harness/subjects/subjects.h"
 
@@ -211,7 +212,10 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   verdict.seed = scenario.seed;
   const auto found = options.subject != nullptr ? std::expected<const rig_subject*, Error>(options.subject)
                                                 : find_subject(scenario.cell.subject);
-  if (!found.has_value()) {
+  if (const auto wrong = check_scenario(scenario); wrong.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the scenario cannot be run: " + *wrong;
+  } else if (!found.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = std::string(found.error().detail());
   } else if (const auto why = incapable(scenario, **found); why.has_value()) {
@@ -220,8 +224,7 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   } else if (scenario.settings.fresh_process && !options.child) {
     run_in_fresh_process(scenario, options, verdict);
   } else if (scenario.cell.world == World::lab) {
-    run_in_lab(
-        scenario, options, [&] { run_here(scenario, **found, options, verdict); }, verdict);
+    run_in_lab(scenario, options, [&] { run_here(scenario, **found, options, verdict); }, verdict);
   } else {
     run_here(scenario, **found, options, verdict);
   }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/scenario/scenario_check.h"
 #include "harness/scenario/text.h"
 #include "harness/subjects/house.h"
 #include "stress/matrix_json.h"
@@ -230,7 +231,7 @@ TEST(Suites, AreFoundByTheirNamesOnly) {
   EXPECT_EQ(find_suite("no_such_suite"), nullptr);
 }
 
-TEST(Suites, ArePureAndTheirScenariosSurviveTheText) {
+TEST(Suites, ArePureAndTheirScenariosMeanSomethingAndSurviveTheText) {
   for (const Case& one : house_cases(Matrix::full)) {
     for (const Size size : {Size::tiny, Size::quick, Size::full}) {
       const Scenario scenario = one.suite->make(one.cell, size, 7);
@@ -240,6 +241,7 @@ TEST(Suites, ArePureAndTheirScenariosSurviveTheText) {
       EXPECT_EQ(scenario.size, size) << case_name(one);
       EXPECT_EQ(scenario.seed, 7u) << case_name(one);
       EXPECT_FALSE(scenario.reaches.empty()) << case_name(one) << " demands no situation";
+      EXPECT_EQ(check_scenario(scenario), std::nullopt) << case_name(one);
       const auto parsed = parse_scenario(print_scenario(scenario));
       ASSERT_TRUE(parsed.has_value()) << case_name(one) << ", line " << parsed.error().line << ": "
                                       << parsed.error().message;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/scenario/scenario_check.h"
 #include "harness/scenario/text.h"
 #include "harness/scenario/text_grammar.h"
 
@@ -42,6 +43,7 @@ TEST(ScenarioReadmeTest, ItsExamplesAreScenariosWithSteps) {
     const auto parsed = parse_scenario(text);
     ASSERT_TRUE(parsed.has_value()) << parsed.error().line << ":" << parsed.error().message << " in\n" << text;
     EXPECT_FALSE(parsed->threads.at(0).steps.empty()) << text;
+    EXPECT_EQ(check_scenario(*parsed), std::nullopt) << text;
   }
 }
 
