@@ -14,7 +14,6 @@ namespace {
 RIG_LAB_REAL(thrd_create);
 RIG_LAB_REAL(thrd_join);
 RIG_LAB_REAL(thrd_detach);
-RIG_LAB_REAL(thrd_exit);
 RIG_LAB_REAL(mtx_lock);
 RIG_LAB_REAL(mtx_timedlock);
 RIG_LAB_REAL(mtx_trylock);
@@ -23,6 +22,7 @@ RIG_LAB_REAL(cnd_wait);
 RIG_LAB_REAL(cnd_timedwait);
 RIG_LAB_REAL(cnd_signal);
 RIG_LAB_REAL(cnd_broadcast);
+constinit Real<void(int)> real_thrd_exit("thrd_exit");
 
 pthread_mutex_t* posix(mtx_t* mutex) {
   return reinterpret_cast<pthread_mutex_t*>(mutex);

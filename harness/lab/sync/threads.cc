@@ -20,9 +20,9 @@ RIG_LAB_REAL(pthread_tryjoin_np);
 RIG_LAB_REAL(pthread_timedjoin_np);
 RIG_LAB_REAL(pthread_clockjoin_np);
 RIG_LAB_REAL(pthread_detach);
-RIG_LAB_REAL(pthread_exit);
 RIG_LAB_REAL(pthread_cancel);
 RIG_LAB_REAL(pthread_kill);
+constinit Real<void(void*)> real_pthread_exit("pthread_exit");
 
 struct Handle {
   pthread_t pthread;

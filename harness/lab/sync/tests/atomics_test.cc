@@ -81,7 +81,7 @@ TEST(Futex, wake_says_how_many_it_woke) {
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back([&] { EXPECT_EQ(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, nullptr), 0); });
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    pass_time(std::chrono::milliseconds(1));
     EXPECT_EQ(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1), 1);
     EXPECT_EQ(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX), 2);
     for (std::thread& thread : threads) {

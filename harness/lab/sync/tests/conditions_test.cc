@@ -91,14 +91,14 @@ TEST(Condition, which_waiter_a_signal_wakes_is_the_seeds_choice) {
         order.push_back(i);
       });
     }
-    std::this_thread::sleep_for(std::chrono::seconds(1));
+    pass_time(std::chrono::seconds(1));
     for (int i = 0; i < 3; ++i) {
       {
         const std::lock_guard lock(mutex);
         ++tickets;
       }
       turn.notify_one();
-      std::this_thread::sleep_for(std::chrono::seconds(1));
+      pass_time(std::chrono::seconds(1));
       ASSERT_EQ(order.size(), static_cast<std::size_t>(i) + 1);
     }
     for (std::thread& thread : threads) {
@@ -139,7 +139,7 @@ TEST(Condition, a_timed_wait_ends_early_when_signalled) {
       EXPECT_TRUE(
           done.wait_until(lock, std::chrono::system_clock::now() + std::chrono::hours(1), [&] { return is_done; }));
     });
-    std::this_thread::sleep_for(std::chrono::minutes(59));
+    pass_time(std::chrono::minutes(59));
     {
       const std::lock_guard lock(mutex);
       is_done = true;

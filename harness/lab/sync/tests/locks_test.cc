@@ -126,7 +126,7 @@ TEST(Mutex, timed_lock_takes_what_is_given_back_in_time) {
       EXPECT_TRUE(mutex.try_lock_for(std::chrono::minutes(10)));
       mutex.unlock();
     });
-    std::this_thread::sleep_for(std::chrono::minutes(9));
+    pass_time(std::chrono::minutes(9));
     mutex.unlock();
     other.join();
   });
@@ -272,14 +272,14 @@ TEST(RwLock, a_waiting_writer_is_preferred_where_that_was_asked_for) {
       written = true;
       pthread_rwlock_unlock(&lock);
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // virtual: the writer waits by now
+    pass_time(std::chrono::milliseconds(1));  // virtual: the writer waits by now
     std::thread reader([&] {
       pthread_rwlock_rdlock(&lock);
       EXPECT_TRUE(written);
       pthread_rwlock_unlock(&lock);
     });
     EXPECT_EQ(pthread_rwlock_tryrdlock(&lock), EBUSY);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    pass_time(std::chrono::milliseconds(1));
     EXPECT_FALSE(written);
     pthread_rwlock_unlock(&lock);
     writer.join();

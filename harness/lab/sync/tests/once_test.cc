@@ -69,7 +69,7 @@ struct Contended {
   int value;
   Contended() {
     std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::microseconds(10));
+    pass_time(std::chrono::microseconds(10));
     ++made;
     value = Number;
   }

@@ -99,7 +99,7 @@ TEST(Semaphore, answers_as_glibc_does) {
       EXPECT_EQ(sem_wait(&semaphore), 0);
       EXPECT_EQ(errno, 78);
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    pass_time(std::chrono::milliseconds(1));
     sem_post(&semaphore);
     other.join();
     sem_destroy(&semaphore);

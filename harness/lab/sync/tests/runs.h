@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -18,6 +19,11 @@ inline Options with_seed(std::uint64_t seed) {
   Options options;
   options.seed = seed;
   return options;
+}
+
+// pass_time waits in virtual time, until every other thread has come as far as it can. Thread: of a run.
+inline void pass_time(std::chrono::nanoseconds span) {
+  block({.op = Op::sleep, .keys = {}, .deadline_ns = now_ns() + span.count()});
 }
 
 // Schedules is what the runs came to: the number of different schedules, and the largest number of threads.

@@ -120,14 +120,14 @@ TEST_F(StuckDeathTest, a_condition_is_destroyed_under_its_waiter) {
                        pthread_mutex_lock(&mutex);
                        pthread_cond_wait(&condition, &mutex);
                      });
-                     std::this_thread::sleep_for(std::chrono::seconds(1));
+                     pass_time(std::chrono::seconds(1));
                      pthread_cond_destroy(&condition);
                    }),
                "for the last waiter of condition 1, which it destroys");
 }
 
-int initialise_again() {
-  static const int value = initialise_again();
+int initialise(int depth) {
+  static const int value = depth == 0 ? 0 : initialise(depth - 1);
   return value;
 }
 
@@ -138,7 +138,7 @@ TEST_F(StuckDeathTest, a_routine_that_waits_for_its_own_end) {
                      pthread_once(&control, [] { pthread_once(&control, [] {}); });
                    }),
                "waits in once for once 1, held by thread 0");
-  EXPECT_DEATH(run({}, [] { static_cast<void>(initialise_again()); }),
+  EXPECT_DEATH(run({}, [] { static_cast<void>(initialise(1)); }),
                "waits in static_guard for static's guard 1, held by thread 0");
 }
 
