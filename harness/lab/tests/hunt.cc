@@ -62,6 +62,7 @@ Sighting look(Prey prey, const Options& options) {
   flight.switch_count = 0;
   const int output = ::memfd_create("output", MFD_CLOEXEC);
   RIG_CHECK(output >= 0);
+  std::fflush(nullptr);
   const pid_t child = ::fork();
   RIG_CHECK(child >= 0);
   if (child == 0) {
