@@ -4,6 +4,9 @@
 #include <array>
 #include <cstddef>
 
+#include "harness/base/check.h"
+#include "harness/lab/kernel/state.h"
+
 namespace rig::lab {
 namespace {
 
@@ -38,6 +41,11 @@ std::string_view word(FaultSide side) {
 
 std::optional<FaultSide> fault_side_from_word(std::string_view text) {
   return find_word<FaultSide>(side_words, text);
+}
+
+void name_connection(std::uint16_t port, std::uint32_t number) {
+  RIG_CHECK(self() != nullptr);
+  kernel().connections[port] = number;
 }
 
 }  // namespace rig::lab

@@ -1,0 +1,220 @@
+// socket to shutdown: the functions of a socket's life.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/lab/kernel/calls.h"
+
+using namespace rig::lab;
+
+namespace rig::lab {
+namespace {
+
+RIG_LAB_REAL(socket);
+RIG_LAB_REAL(bind);
+RIG_LAB_REAL(listen);
+RIG_LAB_REAL(accept);
+RIG_LAB_REAL(accept4);
+RIG_LAB_REAL(connect);
+RIG_LAB_REAL(shutdown);
+RIG_LAB_REAL(getsockopt);
+RIG_LAB_REAL(setsockopt);
+RIG_LAB_REAL(getsockname);
+RIG_LAB_REAL(getpeername);
+RIG_LAB_REAL(socketpair);
+
+constexpr int type_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+Answer accept_socket(File& file, sockaddr* address, socklen_t* bytes, int flags, bool waits, Struck& struck) {
+  TcpSocket* listening = file.tcp();
+  if (listening == nullptr) {
+    return dynamic_cast<LocalSocket*>(&file) != nullptr ? -EINVAL : -ENOTSOCK;
+  }
+  if ((flags & ~type_flags) != 0) {
+    return -EINVAL;
+  }
+  TcpSocket* accepted = nullptr;
+  if (const Answer answer = listening->accept(waits, struck, accepted); answer < 0) {
+    return answer;
+  }
+  const int descriptor = open_file(accepted, (flags & SOCK_CLOEXEC) != 0, (flags & SOCK_NONBLOCK) != 0);
+  unreference(*accepted);  // the queue's reference
+  address_to(accepted->remote, accepted->family, address, bytes);
+  return descriptor;
+}
+
+}  // namespace
+}  // namespace rig::lab
+
+RIG_KERNEL_EXPORT int socket(int family, int type, int protocol) noexcept {
+  if (!inside()) {
+    return real_socket(family, type, protocol);
+  }
+  const bool stream = (type & ~type_flags) == SOCK_STREAM;
+  if ((family != AF_INET && family != AF_INET6) || !stream || (protocol != 0 && protocol != IPPROTO_TCP)) {
+    refuse("socket", "of the families and types it has TCP over IPv4 and IPv6");
+  }
+  return static_cast<int>(on_nothing(Op::socket, RIG_KERNEL_CALLER, [&]() -> Answer {
+    return open_file(new TcpSocket(family), (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+  }));
+}
+
+RIG_KERNEL_EXPORT int bind(int descriptor, const sockaddr* address, socklen_t bytes) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_bind(descriptor, address, bytes);
+  }
+  return static_cast<int>(on_file(Op::bind, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    if (file.tcp() == nullptr) {
+      return -ENOTSOCK;
+    }
+    const auto wanted = address_from(address, bytes, file.tcp()->family);
+    return wanted ? file.tcp()->bind(*wanted) : -wanted.error();
+  }));
+}
+
+RIG_KERNEL_EXPORT int listen(int descriptor, int backlog) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_listen(descriptor, backlog);
+  }
+  return static_cast<int>(
+      on_file(Op::listen, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+        return file.tcp() != nullptr ? file.tcp()->listen(backlog) : -ENOTSOCK;
+      }));
+}
+
+RIG_KERNEL_EXPORT int accept4(int descriptor, sockaddr* address, socklen_t* bytes, int flags) {
+  if (!is_virtual(descriptor)) {
+    return real_accept4(descriptor, address, bytes, flags);
+  }
+  return static_cast<int>(
+      on_file(Op::accept, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
+        return accept_socket(file, address, bytes, flags, waits, struck);
+      }));
+}
+
+RIG_KERNEL_EXPORT int accept(int descriptor, sockaddr* address, socklen_t* bytes) {
+  if (!is_virtual(descriptor)) {
+    return real_accept(descriptor, address, bytes);
+  }
+  return static_cast<int>(
+      on_file(Op::accept, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
+        return accept_socket(file, address, bytes, 0, waits, struck);
+      }));
+}
+
+RIG_KERNEL_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t bytes) {
+  if (!is_virtual(descriptor)) {
+    return real_connect(descriptor, address, bytes);
+  }
+  // Faults know a connection by the port that it goes to.
+  const int before = errno;
+  point(Op::connect, RIG_KERNEL_CALLER);
+  const Unwatched unwatched;
+  Kernel& all = kernel();
+  all.advance();
+  Answer answer = -EBADF;
+  int noise = 0;
+  if (File* file = all.descriptors.find(descriptor)) {
+    const Pin pin(*file);
+    TcpSocket* socket = file->tcp();
+    if (address != nullptr && bytes >= sizeof address->sa_family && address->sa_family == AF_UNSPEC) {
+      refuse("connect", "to no address");
+    }
+    const auto wanted = socket != nullptr ? address_from(address, bytes, socket->family) : std::unexpected(ENOTSOCK);
+    if (wanted) {
+      Place place{.connection = std::nullopt, .side = FaultSide::client};
+      if (const auto named = all.connections.find(wanted->port); named != all.connections.end()) {
+        place.connection = named->second;
+      }
+      const bool waits = !file->is_nonblocking();
+      Struck struck = all.faults.at_call(Op::connect, {&place, 1}, waits);
+      answer = struck.error != 0 ? -struck.error : socket->connect(*wanted, waits, struck);
+      noise = struck.noise;
+    } else {
+      answer = -wanted.error();
+    }
+  }
+  event(Op::connect, descriptor, answer);
+  return static_cast<int>(finish(answer, before, noise));
+}
+
+RIG_KERNEL_EXPORT int shutdown(int descriptor, int how) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_shutdown(descriptor, how);
+  }
+  return static_cast<int>(
+      on_file(Op::shutdown, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+          return local->shutdown(how);
+        }
+        return file.tcp() != nullptr ? file.tcp()->shutdown(how) : -ENOTSOCK;
+      }));
+}
+
+RIG_KERNEL_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_getsockopt(descriptor, level, name, value, bytes);
+  }
+  return static_cast<int>(
+      on_file(Op::getsockopt, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+          return local->get_option(level, name, value, bytes);
+        }
+        return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
+      }));
+}
+
+RIG_KERNEL_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_setsockopt(descriptor, level, name, value, bytes);
+  }
+  return static_cast<int>(
+      on_file(Op::setsockopt, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+          return local->set_option(level, name, value, bytes);
+        }
+        return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
+      }));
+}
+
+RIG_KERNEL_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_getsockname(descriptor, address, bytes);
+  }
+  return static_cast<int>(on_file(Op::name, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    if (file.tcp() == nullptr) {
+      refuse("getsockname", "of anything but a TCP socket");
+    }
+    address_to(file.tcp()->local, file.tcp()->family, address, bytes);
+    return 0;
+  }));
+}
+
+RIG_KERNEL_EXPORT int getpeername(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
+  if (!is_virtual(descriptor)) {
+    return real_getpeername(descriptor, address, bytes);
+  }
+  return static_cast<int>(on_file(Op::name, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    if (file.tcp() == nullptr) {
+      refuse("getpeername", "of anything but a TCP socket");
+    }
+    return file.tcp()->peer_name(address, bytes);
+  }));
+}
+
+RIG_KERNEL_EXPORT int socketpair(int family, int type, int protocol, int descriptors[2]) noexcept {
+  if (!inside()) {
+    return real_socketpair(family, type, protocol, descriptors);
+  }
+  if (family != AF_UNIX || (type & ~type_flags) != SOCK_STREAM || protocol != 0) {
+    refuse("socketpair", "of the families and types it has local streams");
+  }
+  return static_cast<int>(on_nothing(Op::socketpair, RIG_KERNEL_CALLER, [&]() -> Answer {
+    auto* one = new LocalSocket;
+    auto* other = new LocalSocket;
+    LocalSocket::join(*one, *other);
+    descriptors[0] = open_file(one, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+    descriptors[1] = open_file(other, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+    return 0;
+  }));
+}

@@ -1,0 +1,85 @@
+// Faults: what goes wrong in a run, by the list or by the seed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "harness/base/prng.h"
+#include "harness/lab/lab.h"
+
+namespace rig::lab {
+
+class File;
+
+// Struck is what a call is struck by. The seed's own faults are chances: the call takes one only where the profile
+// allows it, and then it counts as injected.
+struct Struck {
+  int error = 0;  // fail at once with this errno
+  int noise = 0;  // leave this errno behind on success
+  std::size_t bytes_max = SIZE_MAX;
+  bool interrupted = false;  // a connect fails with EINTR before its first wait
+  bool sync_connect = false;
+  std::optional<Fault> spurious;
+  std::optional<Fault> chance;
+};
+
+// Place is who makes a call: a connection and a side of it, if there are any.
+struct Place {
+  std::optional<std::uint32_t> connection;
+  FaultSide side = FaultSide::any;
+};
+
+// lies_at says that a fault means that place.
+bool lies_at(const Fault& fault, const Place& place);
+
+class Faults {
+ public:
+  explicit Faults(const Options& options);
+
+  // at_call counts a call and answers what strikes it. `places` are those of its descriptors, of which a poll has
+  // several; `waits`: the call may block. Thread: of the run.
+  Struck at_call(Op op, std::span<const Place> places, bool waits);
+  // take records that a chance has come true, with that amount.
+  void take(Struck& struck, std::int64_t amount);
+  // interrupts says, before the first wait of a call, that it ends there with EINTR.
+  bool interrupts(Struck& struck);
+  // has_chance says that the seed offers a fault of that kind to the call.
+  static bool has_chance(const Struck& struck, FaultKind kind);
+  Profile profile() const { return profile_; }
+
+  // For streams. strike_stream answers the listed fault of that kind that lies in the bytes from `begin` up to `end`
+  // of a direction, each once; the end is part of it for what strikes at an end. chance_stream lets the seed choose
+  // one.
+  std::vector<Fault> strike_stream(const Place& sender, std::uint64_t begin, std::uint64_t end);
+  std::optional<Fault> chance_stream(const Place& sender, std::uint64_t begin, std::uint64_t end);
+  bool has_stream_faults() const { return random_ || listed_streams_ > 0; }
+
+  const std::vector<Fault>& injected() const { return injected_; }
+
+ private:
+  struct Item {
+    Fault fault;
+    std::uint64_t seen = 0;
+    bool spent = false;
+  };
+  bool strikes(Item& item, Op op, std::span<const Place> places);
+  void apply(const Fault& fault, bool waits, Struck& struck);
+  void record(const Fault& fault);
+  std::optional<Fault> choose(Op op, const Place& place, std::uint64_t nth, bool waits);
+
+  std::vector<Item> items_;
+  std::size_t listed_streams_ = 0;
+  bool random_;
+  Profile profile_;
+  std::uint64_t one_in_;
+  std::uint32_t next_number_ = 1;
+  std::map<std::tuple<std::uint32_t, FaultSide, Op>, std::uint64_t> counts_;  // connection + 1, or 0 for all
+  std::vector<Fault> injected_;
+};
+
+}  // namespace rig::lab
