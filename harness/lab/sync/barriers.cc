@@ -34,6 +34,7 @@ constinit PerRun<std::vector<Round>> rounds;
 
 // round_of is valid until the next call.
 Round& round_of(const void* barrier) {
+  const Unseen unseen;
   auto& all = rounds.get();
   for (Round& round : all) {
     if (round.barrier == barrier) {

@@ -10,6 +10,7 @@
 
 #include "harness/lab/real.h"
 #include "harness/lab/scheduler.h"
+#include "harness/lab/sync/unseen.h"
 
 // RIG_LAB_EXPORT stands before each function that takes the place of a system's: the shared libraries of the process
 // must find it, and its name stands in an exports list.
@@ -96,7 +97,9 @@ std::int32_t kernel_process() noexcept;
 template <class Value>
 class PerRun {
  public:
+  // get is the value of this run. What it owns is the lab's memory: use it within an Unseen.
   Value& get() {
+    const Unseen unseen;
     if (value_ == nullptr) {
       value_ = new Value;  // never deleted: a thread may call the lab while the process ends
     }

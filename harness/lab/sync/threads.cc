@@ -34,12 +34,19 @@ struct Handle {
 constinit PerRun<std::vector<Handle>> handles;
 
 Handle* find(pthread_t pthread) {
+  const Unseen unseen;
   auto& all = handles.get();
   const auto found = std::ranges::find_if(all, [pthread](const Handle& h) { return h.pthread == pthread; });
   return found == all.end() ? nullptr : &*found;
 }
 
+void remember(const Handle& handle) {
+  const Unseen unseen;
+  handles.get().push_back(handle);
+}
+
 void forget(pthread_t pthread) {
+  const Unseen unseen;
   std::erase_if(handles.get(), [pthread](const Handle& h) { return h.pthread == pthread; });
 }
 
@@ -103,7 +110,7 @@ int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)
     return result;
   }
   static_cast<void>(start.release());  // thread_main deletes it
-  handles.get().push_back({.pthread = *handle, .thread = thread, .detached = is_detached(attributes)});
+  remember({.pthread = *handle, .thread = thread, .detached = is_detached(attributes)});
   event(Op::thread_create, id_of(*thread));
   point(Op::thread_create, caller);
   return 0;

@@ -99,7 +99,8 @@ TEST(Condition, which_waiter_a_signal_wakes_is_the_seeds_choice) {
       }
       turn.notify_one();
       pass_time(std::chrono::seconds(1));
-      ASSERT_EQ(order.size(), static_cast<std::size_t>(i) + 1);
+      const std::lock_guard lock(mutex);
+      EXPECT_EQ(order.size(), static_cast<std::size_t>(i) + 1);
     }
     for (std::thread& thread : threads) {
       thread.join();

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <thread>
 
 #include "harness/lab/sync/tests/runs.h"
@@ -76,8 +75,8 @@ TEST_F(RefusedDeathTest, bare_system_calls_say_their_number) {
 
 TEST(Refused, what_cannot_block_passes) {
   run({}, [] {
-    EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
-    EXPECT_EQ(errno, ECHILD);
+    // A sanitizer's symbolizer may be a child by now.
+    EXPECT_LE(waitpid(-1, nullptr, WNOHANG), 0);
     EXPECT_EQ(pthread_kill(pthread_self(), 0), 0);
     EXPECT_EQ(syscall(SYS_getuid), static_cast<long>(getuid()));
     for (const char* host : {"127.0.0.1", "::1", "fe80::1%lo"}) {
