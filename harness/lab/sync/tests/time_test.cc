@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -77,11 +78,13 @@ TEST(Time, is_the_same_on_every_clock) {
 
 TEST(Time, sleepers_wake_in_the_order_of_their_moments) {
   run_seeds([] {
+    std::mutex mutex;
     std::vector<int> order;
     std::thread threads[3];
     for (int i = 0; i < 3; ++i) {
-      threads[i] = std::thread([&order, i] {
+      threads[i] = std::thread([&, i] {
         std::this_thread::sleep_for((3 - i) * 1s);
+        const std::lock_guard lock(mutex);
         order.push_back(i);
       });
     }
