@@ -2,40 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdarg>
-#include <cstdio>
 #include <string_view>
+
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::gnutls {
 namespace {
-
-// printable is true for what a line of text is made of.
-bool printable(std::uint8_t byte) noexcept {
-  return (byte >= 0x20 && byte < 0x7f) || byte == '\r' || byte == '\n';
-}
-
-// foreign_protocol says in words what the peer speaks if its first bytes are no TLS record: a plain-text server or
-// client on the other side is the commonest mistake.
-std::optional<Error> foreign_protocol(int code, ByteView first) noexcept {
-  constexpr std::uint8_t change_cipher_spec = 20;
-  constexpr std::uint8_t application_data = 23;
-  const bool record = !first.empty() && first[0] >= change_cipher_spec && first[0] <= application_data &&
-                      (first.size() < 2 || first[1] == 3);
-  if (first.empty() || record) {
-    return std::nullopt;
-  }
-  const std::string_view text = as_text(first);
-  static constexpr std::string_view http[] = {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "HTTP/"};
-  if (std::ranges::any_of(http, [&](std::string_view word) { return text.starts_with(word); })) {
-    return error_of(Code::protocol, code, "the peer speaks plain HTTP, not TLS");
-  }
-  if (std::ranges::all_of(first, printable)) {
-    const auto line = text.substr(0, text.find_first_of("\r\n"));
-    return error_of(Code::protocol, code, "the peer does not speak TLS: its first bytes are plain text (\"%.*s\")",
-                    static_cast<int>(line.size()), line.data());
-  }
-  return error_of(Code::protocol, code, "the peer does not speak TLS: its first bytes are no TLS record");
-}
 
 // class_of is the class of a failure by the return code alone.
 Code class_of(int code, bool in_handshake) noexcept {
@@ -82,15 +54,6 @@ class AlertName {
 
 }  // namespace
 
-Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept {
-  std::array<char, Error::detail_bytes_max + 1> text{};
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text.data(), text.size(), format, arguments);
-  va_end(arguments);
-  return Error(code, text.data(), number);
-}
-
 Error library_error(Code otherwise, const char* doing, int code) noexcept {
   if (code == GNUTLS_E_MEMORY_ERROR) {
     return error_of(Code::no_memory, code, "no memory while %s", doing);
@@ -114,7 +77,7 @@ Error connection_error(int code, const Evidence& evidence) noexcept {
   if (code == GNUTLS_E_SESSION_EOF) {
     return error_of(Code::handshake_failed, code, "the peer closed the connection during the handshake");
   }
-  if (auto foreign = foreign_protocol(code, evidence.first_bytes); foreign.has_value() && evidence.in_handshake) {
+  if (auto foreign = foreign_protocol(evidence.first_bytes, code); foreign.has_value() && evidence.in_handshake) {
     return *foreign;
   }
   if (code == GNUTLS_E_DECRYPTION_FAILED) {

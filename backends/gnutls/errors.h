@@ -10,9 +10,6 @@
 
 namespace rig::gnutls {
 
-// error_of makes an Error whose detail is formatted as by printf, and cut where Error cuts.
-[[gnu::format(printf, 3, 4)]] Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept;
-
 // library_error is the Error for a call outside of a connection ("reading the private key"): no_memory or `otherwise`.
 Error library_error(Code otherwise, const char* doing, int code) noexcept;
 

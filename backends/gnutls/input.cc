@@ -24,9 +24,7 @@ void Input::feed(ByteView cipher) {
     used_ = 0;
   }
   bytes_.insert(bytes_.end(), cipher.begin(), cipher.end());
-  const std::size_t first = std::min(cipher.size(), first_bytes_.size() - first_bytes_size_);
-  std::copy_n(cipher.begin(), first, first_bytes_.begin() + static_cast<std::ptrdiff_t>(first_bytes_size_));
-  first_bytes_size_ += first;
+  first_bytes_.note(cipher);
 }
 
 std::optional<std::uint8_t> Input::next_type() const noexcept {

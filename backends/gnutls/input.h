@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "harness/base/bytes.h"
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::gnutls {
 
@@ -51,7 +52,7 @@ class Input {
 
   std::size_t unread() const noexcept { return bytes_.size() - used_; }
   // first_bytes are the first ones that were ever fed.
-  ByteView first_bytes() const noexcept { return ByteView(first_bytes_).first(first_bytes_size_); }
+  ByteView first_bytes() const noexcept { return first_bytes_.bytes(); }
 
  private:
   std::optional<std::uint8_t> next_type() const noexcept;
@@ -64,8 +65,7 @@ class Input {
   bool heeding_ = false;
   std::array<std::uint8_t, 7> head_{};  // header and first bytes of the record that the library is in, or was in last
   std::size_t record_pulled_ = 0;       // how much of it was pulled; 0 between two records
-  std::array<std::uint8_t, 32> first_bytes_{};
-  std::size_t first_bytes_size_ = 0;
+  FirstBytes first_bytes_;
 };
 
 }  // namespace rig::gnutls

@@ -224,7 +224,7 @@ void MbedtlsEngine::send_fatal_alert(std::uint8_t description) noexcept {
 
 std::unexpected<Error> MbedtlsEngine::fail(int code) {
   Evidence evidence{.in_handshake = !handshake_done_ || handshaking(),
-                    .first_bytes = ByteView(first_bytes_).first(first_bytes_size_),
+                    .first_bytes = first_bytes_.bytes(),
                     .verify_flags = verify_flags_,
                     .host = host_};
   if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
@@ -254,9 +254,7 @@ Status MbedtlsEngine::feed(ByteView cipher) {
   if (input_ended_) {
     return refused(Code::invalid_state, "bytes were fed after the end of the input");
   }
-  const std::size_t first = std::min(cipher.size(), first_bytes_.size() - first_bytes_size_);
-  std::copy_n(cipher.begin(), first, first_bytes_.begin() + static_cast<std::ptrdiff_t>(first_bytes_size_));
-  first_bytes_size_ += first;
+  first_bytes_.note(cipher);
   try {
     if (used_ == input_.size()) {
       input_.clear();

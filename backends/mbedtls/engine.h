@@ -22,6 +22,7 @@
 #include "backends/mbedtls/errors.h"
 #include "backends/mbedtls/library.h"
 #include "harness/engine/engine.h"
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::mbedtls {
 
@@ -115,8 +116,7 @@ class MbedtlsEngine final : public TlsEngine {
   Bytes input_;
   std::size_t used_ = 0;  // bytes of input_ that the library has taken
   bool input_ended_ = false;
-  std::array<std::uint8_t, 32> first_bytes_{};
-  std::size_t first_bytes_size_ = 0;
+  FirstBytes first_bytes_;
 
   CipherOut* out_ = nullptr;  // the caller's, within a verb
   bool reads_ = false;        // the verb may take input

@@ -1,9 +1,9 @@
 #include "backends/mbedtls/errors.h"
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 #include <utility>
+
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::mbedtls {
 namespace {
@@ -16,31 +16,6 @@ Text reason(int code) noexcept {
   Text text{};
   mbedtls_strerror(code, text.data(), text.size());
   return text;
-}
-
-bool printable(std::uint8_t byte) noexcept {
-  return (byte >= 0x20 && byte < 0x7f) || byte == '\r' || byte == '\n';
-}
-
-// foreign_protocol says in words what the peer speaks if its first bytes are no TLS record: a plain-text server or
-// client on the other side is the commonest mistake.
-std::optional<Error> foreign_protocol(int code, ByteView first) noexcept {
-  const bool record = !first.empty() && first[0] >= MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC &&
-                      first[0] <= MBEDTLS_SSL_MSG_APPLICATION_DATA && (first.size() < 2 || first[1] == 3);
-  if (first.empty() || record) {
-    return std::nullopt;
-  }
-  const std::string_view text = as_text(first);
-  static constexpr std::string_view http[] = {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "HTTP/"};
-  if (std::ranges::any_of(http, [&](std::string_view word) { return text.starts_with(word); })) {
-    return error_of(Code::protocol, code, "the peer speaks plain HTTP, not TLS");
-  }
-  if (std::ranges::all_of(first, printable)) {
-    const auto line = text.substr(0, text.find_first_of("\r\n"));
-    return error_of(Code::protocol, code, "the peer does not speak TLS: its first bytes are plain text (\"%.*s\")",
-                    static_cast<int>(line.size()), line.data());
-  }
-  return error_of(Code::protocol, code, "the peer does not speak TLS: its first bytes are no TLS record");
 }
 
 // verification_error names what was wrong with the certificate; the name is ours to check, so its words are ours too.
@@ -115,15 +90,6 @@ Code code_of_result(int code, const Evidence& evidence) noexcept {
 }
 
 }  // namespace
-
-Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept {
-  Text text{};
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text.data(), text.size(), format, arguments);
-  va_end(arguments);
-  return Error(code, text.data(), number);
-}
 
 bool is_no_memory(int code) noexcept {
   // A code is the sum of a high part (a module of TLS, X.509, PK, ...) and a low part (ASN.1, big numbers, ...).
@@ -204,7 +170,7 @@ Error connection_error(int code, const Evidence& evidence) noexcept {
   if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
     return error_of(Code::handshake_failed, code, "the peer closed the connection during the handshake");
   }
-  if (auto foreign = foreign_protocol(code, evidence.first_bytes); foreign.has_value() && evidence.in_handshake) {
+  if (auto foreign = foreign_protocol(evidence.first_bytes, code); foreign.has_value() && evidence.in_handshake) {
     return *foreign;
   }
   if (code == MBEDTLS_ERR_SSL_INVALID_MAC) {

@@ -12,9 +12,6 @@
 
 namespace rig::mbedtls {
 
-// error_of makes an Error whose detail is formatted as by printf, and cut where Error cuts.
-[[gnu::format(printf, 3, 4)]] Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept;
-
 // is_no_memory is true for the "allocation failed" code of every module, alone or as one half of a combined code.
 bool is_no_memory(int code) noexcept;
 

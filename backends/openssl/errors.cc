@@ -1,38 +1,13 @@
 #include "backends/openssl/errors.h"
 
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
-#include <optional>
 #include <utility>
+
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::openssl {
 namespace {
-
-bool printable(std::uint8_t byte) noexcept {
-  return (byte >= 0x20 && byte < 0x7f) || byte == '\r' || byte == '\n' || byte == '\t';
-}
-
-// foreign_protocol says in words what the peer speaks if its first bytes are no TLS record: a plain-text server or
-// client on the other side is the commonest mistake.
-std::optional<Error> foreign_protocol(std::int64_t number, ByteView first) noexcept {
-  const bool record = !first.empty() && first[0] >= SSL3_RT_CHANGE_CIPHER_SPEC &&
-                      first[0] <= SSL3_RT_APPLICATION_DATA && (first.size() < 2 || first[1] == SSL3_VERSION_MAJOR);
-  if (first.empty() || record) {
-    return std::nullopt;
-  }
-  const std::string_view text = as_text(first);
-  static constexpr std::string_view http[] = {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "HTTP/"};
-  if (std::ranges::any_of(http, [&](std::string_view word) { return text.starts_with(word); })) {
-    return error_of(Code::protocol, number, "the peer speaks plain HTTP, not TLS");
-  }
-  if (std::ranges::all_of(first, printable)) {
-    const auto line = text.substr(0, text.find_first_of("\r\n"));
-    return error_of(Code::protocol, number, "the peer does not speak TLS: its first bytes are plain text (\"%.*s\")",
-                    static_cast<int>(line.size()), line.data());
-  }
-  return error_of(Code::protocol, number, "the peer does not speak TLS: its first bytes are no TLS record");
-}
 
 Error verification_error(const Report& report, const Evidence& evidence) noexcept {
   const auto number = static_cast<std::int64_t>(report.number);
@@ -101,15 +76,6 @@ bool keys_differ(int reason, const Evidence& evidence) noexcept {
 }
 
 }  // namespace
-
-Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept {
-  std::array<char, Error::detail_bytes_max + 1> text{};
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text.data(), text.size(), format, arguments);
-  va_end(arguments);
-  return Error(code, text.data(), number);
-}
 
 Report take_report() noexcept {
   Report report;
@@ -204,7 +170,7 @@ Error connection_error(const Report& report, const Evidence& evidence) noexcept 
     return verification_error(report, evidence);
   }
   if (evidence.in_handshake) {
-    if (const auto foreign = foreign_protocol(number, evidence.first_bytes); foreign.has_value()) {
+    if (const auto foreign = foreign_protocol(evidence.first_bytes, number); foreign.has_value()) {
       return *foreign;
     }
   }

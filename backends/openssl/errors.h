@@ -12,9 +12,6 @@
 
 namespace rig::openssl {
 
-// error_of makes an Error whose detail is formatted as by printf, and cut where Error cuts.
-[[gnu::format(printf, 3, 4)]] Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept;
-
 // refused answers a verb that was not possible, and leaves all as it was.
 inline std::unexpected<Error> refused(Code code, const char* why) noexcept {
   return std::unexpected(Error(code, why));

@@ -85,9 +85,7 @@ void Wire::feed(ByteView cipher) {
     used_ = 0;
   }
   input_.insert(input_.end(), cipher.begin(), cipher.end());
-  const std::size_t first = std::min(cipher.size(), first_.size() - first_size_);
-  std::copy_n(cipher.begin(), first, first_.begin() + static_cast<std::ptrdiff_t>(first_size_));
-  first_size_ += first;
+  first_.note(cipher);
 }
 
 void Wire::open(CipherOut& out, bool reads_allowed) noexcept {

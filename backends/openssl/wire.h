@@ -9,6 +9,7 @@
 #include "backends/openssl/library.h"
 #include "harness/base/bytes.h"
 #include "harness/engine/engine.h"
+#include "harness/engine/foreign_protocol.h"
 
 namespace rig::openssl {
 
@@ -31,7 +32,7 @@ class Wire {
   // unread is how much was fed and not yet taken by the library.
   std::size_t unread() const noexcept { return input_.size() - used_; }
   // first_bytes are the first bytes that the peer ever sent.
-  ByteView first_bytes() const noexcept { return ByteView(first_).first(first_size_); }
+  ByteView first_bytes() const noexcept { return first_.bytes(); }
 
   // open lends `out` to the library until close(); with `reads` false the input looks empty meanwhile.
   void open(CipherOut& out, bool reads) noexcept;
@@ -73,8 +74,7 @@ class Wire {
   std::size_t used_ = 0;
   bool ended_ = false;
   bool reads_ = false;
-  std::array<std::uint8_t, 24> first_{};
-  std::size_t first_size_ = 0;
+  FirstBytes first_;
 
   CipherOut* out_ = nullptr;
   bool held_back_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -110,6 +111,15 @@ std::optional<Code> code_from_name(std::string_view name) noexcept {
 Error::Error(Code code, std::string_view detail, std::int64_t number) noexcept : code_(code), number_(number) {
   detail_bytes_ = static_cast<std::uint8_t>(std::min(detail.size(), detail_bytes_max));
   std::copy_n(detail.begin(), detail_bytes_, detail_.begin());
+}
+
+Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept {
+  std::array<char, Error::detail_bytes_max + 1> text{};
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  va_end(arguments);
+  return Error(code, text.data(), number);
 }
 
 Error system_error(std::string_view call, int errno_value) noexcept {

@@ -65,6 +65,9 @@ class Error {
   std::int64_t number_;
 };
 
+// error_of makes an Error whose detail is formatted as by printf, and cut where Error cuts.
+[[gnu::format(printf, 3, 4)]] Error error_of(Code code, std::int64_t number, const char* format, ...) noexcept;
+
 // system_error turns an errno value met in `call` ("connect") into an Error with the right class. Errors: none.
 // Source: POSIX connect(2), accept(2), send(2), recv(2), setsockopt(2).
 Error system_error(std::string_view call, int errno_value) noexcept;

@@ -120,6 +120,14 @@ TEST(system_error, each_number_has_the_class_that_a_caller_can_act_on) {
   }
 }
 
+TEST(error, error_of_formats_and_cuts_where_an_error_cuts) {
+  const Error error = error_of(Code::protocol, -3, "%s of %d", "record", 7);
+  EXPECT_EQ(error.code(), Code::protocol);
+  EXPECT_EQ(error.number(), -3);
+  EXPECT_EQ(error.detail(), "record of 7");
+  EXPECT_EQ(error_of(Code::protocol, 0, "%0500d", 1).detail(), std::string(Error::detail_bytes_max, '0'));
+}
+
 Status refuse(bool refused) {
   if (refused) {
     return std::unexpected(Error(Code::closed, "refused"));
