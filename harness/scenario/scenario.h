@@ -161,8 +161,8 @@ struct Reaction {
 };
 
 // Expectation is how `connected` or `closed` are to end on a side: one of `outcomes`, where no code means success.
-// Without an expectation `connected` must succeed on both sides, and `closed` may be what the steps make likely:
-// success, clean_end or aborted.
+// Without an expectation both must be a success, but that `closed` may be aborted where the side itself aborted or
+// destroyed its socket.
 struct Expectation {
   Side side = Side::client;
   std::optional<std::uint32_t> connection;
