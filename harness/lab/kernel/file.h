@@ -71,8 +71,8 @@ class File {
 
   const char* const kind;
   const std::uint32_t id;  // of the run, from 1
-  int status = 0;              // O_NONBLOCK and O_APPEND, as F_GETFL has them
-  int access = 2;              // O_RDONLY, O_WRONLY, O_RDWR
+  int status = 0;          // O_NONBLOCK and O_APPEND, as F_GETFL has them
+  int access = 2;          // O_RDONLY, O_WRONLY, O_RDWR
   std::uint32_t references = 0;
   std::vector<EpollItem*> watchers;
 };

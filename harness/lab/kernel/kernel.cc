@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "harness/base/check.h"
 #include "harness/lab/kernel/events.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
@@ -26,22 +25,23 @@ std::string explain(const Wait& wait) {
 }  // namespace
 
 Kernel& kernel() {
-  if (present == nullptr || present->run != run_number()) {  // DEV
-    delete present;
-    present = new Kernel(current()->options);
-    present->run = run_number();
+  if (present == nullptr || present->run != run_number()) {
+    kernel_begin(current()->options);
   }
   return *present;
 }
 
 void kernel_begin(const Options& options) {
-  RIG_CHECK(present == nullptr);
+  delete present;
   present = new Kernel(options);
+  present->run = run_number();
 }
 
 KernelLeft kernel_end() {
+  if (present == nullptr || present->run != run_number()) {
+    return {};
+  }
   KernelLeft left{.open_descriptors = present->descriptors.open(), .faults = present->faults.injected()};
-  present->ending = true;
   delete present;
   present = nullptr;
   return left;

@@ -15,8 +15,8 @@ struct KernelLeft {
   std::vector<Fault> faults;  // what was injected, in order
 };
 
-// kernel_begin makes an empty kernel for a run; kernel_end forgets it. Thread: of run(), before the first and after the
-// last call of the run's threads.
+// kernel_begin makes an empty kernel for the run that is going on; without it, the first call that needs one does.
+// kernel_end forgets it. Thread: of run(), before the first and after the last call of the run's threads.
 void kernel_begin(const Options& options);
 KernelLeft kernel_end();
 

@@ -43,7 +43,7 @@ struct Kernel {
   // latency draws how long a segment is under way. Units: nanoseconds.
   std::int64_t latency_ns();
 
-  std::uint64_t run = 0;
+  std::uint64_t run = 0;  // run_number() of the run that it belongs to
   Profile profile;
   Descriptors descriptors;
   Faults faults;
@@ -60,7 +60,6 @@ struct Kernel {
   std::uint16_t next_port;
   std::int64_t next_due_ns = never;
   std::uint64_t late_one_in = 0;  // 0: every segment arrives at once
-  bool ending = false;
 };
 
 // kernel is the one of the present run.

@@ -161,8 +161,6 @@ void Wire::send_reset(int side) {
     }
   }
   from.reset = {.sent = true, .arrived = false, .due_ns = std::max(from.last_due_ns, now_ns() + kernel().latency_ns())};
-  Way& back = way(1 - side);
-  back.stream.drop_unarrived();
   kernel().due_at(from.reset.due_ns);
   deliver();
 }
@@ -176,14 +174,23 @@ void Wire::deliver() {
 void Wire::arrive(int side) {
   Way& from = way(side);
   const int receiver = 1 - side;
+  if (way(receiver).reset.sent) {
+    return;  // nobody is there: nothing is acknowledged
+  }
+  TcpSocket* there = end(receiver);
+  if (!from.stream.flight.empty() && from.stream.flight.front().due_ns <= now_ns() &&
+      (there == nullptr || there->refuses_data())) {
+    event(Op::deliver, -2, number);
+    send_reset(receiver);
+    if (there != nullptr) {
+      there->on_reset();
+    }
+    return;
+  }
   if (const std::size_t landed = from.stream.land(); landed > 0) {
     event(Op::deliver, static_cast<std::int64_t>(landed), number);
     strike_resets(side);
-    if (TcpSocket* socket = end(receiver); socket != nullptr && !socket->refuses_data()) {
-      socket->on_data();
-    } else {
-      refuse_data(side);
-    }
+    there->on_data();
     if (TcpSocket* socket = end(side)) {
       socket->on_room();
     }
@@ -210,18 +217,6 @@ void Wire::arrive(int side) {
     if (TcpSocket* socket = end(side)) {
       socket->on_fin_arrived();
     }
-  }
-}
-
-// refuse_data answers bytes from `side` that nobody will read.
-void Wire::refuse_data(int side) {
-  const int receiver = 1 - side;
-  way(side).stream.drop_unread();
-  way(side).stream.drop_unarrived();
-  TcpSocket* socket = end(receiver);
-  send_reset(receiver);
-  if (socket != nullptr) {
-    socket->on_reset();
   }
 }
 
@@ -256,7 +251,11 @@ void Wire::took(int receiver) {
 
 std::int64_t Wire::next_due_ns() const {
   std::int64_t due_ns = never;
-  for (const Way& each : ways) {
+  for (const int side : {0, 1}) {
+    const Way& each = way(side);
+    if (way(1 - side).reset.sent) {
+      continue;
+    }
     if (!each.stream.flight.empty()) {
       // A window that is closed opens by a read, which delivers what is due.
       const bool open = each.stream.readable() < each.stream.recv_room;

@@ -73,7 +73,6 @@ struct Wire {
   void cut(int side, std::uint64_t begin);
   std::uint64_t apply_faults(int side, std::uint64_t begin, std::vector<std::uint64_t>& cuts);
   void arrive(int side);
-  void refuse_data(int side);
   void strike_resets(int side);
 };
 

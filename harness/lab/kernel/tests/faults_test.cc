@@ -1,0 +1,302 @@
+// Faults: each kind, by the list and by the seed.
+#include <set>
+
+#include "harness/lab/kernel/kernel.h"
+#include "harness/lab/kernel/state.h"
+#include "harness/lab/kernel/tests/conformance.h"
+
+namespace rig::lab {
+namespace {
+
+Fault fault(FaultKind kind, Op op, std::uint64_t nth, std::int64_t amount) {
+  Fault made;
+  made.number = 1;
+  made.kind = kind;
+  made.op = op;
+  made.nth = nth;
+  made.amount = amount;
+  return made;
+}
+
+Fault on_stream(FaultKind kind, FaultSide side, std::uint64_t offset, std::int64_t amount) {
+  Fault made = fault(kind, Op::send, 1, amount);
+  made.side = side;
+  made.offset = offset;
+  return made;
+}
+
+// with_faults runs a body with a list of faults and answers those that were injected.
+template <class Body>
+std::vector<Fault> with_faults(std::vector<Fault> faults, Body body) {
+  Options options;
+  options.seed = 1;
+  options.faults = std::move(faults);
+  std::vector<Fault> injected;
+  run(options, [&] {
+    body();
+    injected = kernel().faults.injected();
+  });
+  return injected;
+}
+
+TEST(Faults, a_short_write_takes_what_it_says_once) {
+  const Fault listed = fault(FaultKind::short_write, Op::send, 2, 3);
+  const auto injected = with_faults({listed}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(::send(tcp.client, "12345", 5, 0), 5);
+    EXPECT_EQ(::send(tcp.client, "12345", 5, 0), 3);
+    EXPECT_EQ(::send(tcp.client, "45", 2, 0), 2);
+    EXPECT_EQ(receive(tcp.server, 10), "1234512345");
+  });
+  EXPECT_EQ(injected, std::vector<Fault>{listed});
+}
+
+TEST(Faults, a_sticky_short_read_goes_on) {
+  Fault listed = fault(FaultKind::short_read, Op::recv, 1, 1);
+  listed.sticky = true;
+  const auto injected = with_faults({listed}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.client, "abc");
+    char bytes[8] = "";
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 1);
+    }
+  });
+  EXPECT_EQ(injected.size(), 3U);
+}
+
+TEST(Faults, a_fault_strikes_the_connection_and_the_side_that_it_names) {
+  Fault listed = fault(FaultKind::error, Op::send, 1, ENOBUFS);
+  listed.connection = 4;
+  listed.side = FaultSide::server;
+  const auto injected = with_faults({listed}, [] {
+    Tcp other = connected();
+    const Fd listener = listen_on(AF_INET);
+    name_connection(port_of(name_of(listener)), 4);
+    const Fd client = connect_to(name_of(listener));
+    const Fd server(::accept(listener, nullptr, nullptr));
+    send_all(other.server, "x");
+    send_all(client, "x");
+    EXPECT_EQ(::send(server, "x", 1, 0), -1);
+    EXPECT_EQ(errno, ENOBUFS);
+    send_all(server, "x");
+  });
+  EXPECT_EQ(injected.size(), 1U);
+}
+
+TEST(Faults, would_block_strikes_only_what_does_not_wait) {
+  Fault listed = fault(FaultKind::would_block, Op::recv, 1, 0);
+  listed.sticky = true;
+  with_faults({listed}, [] {
+    Tcp tcp = connected(AF_INET, false);
+    send_all(tcp.client, "ab");
+    char byte = 0;
+    EXPECT_EQ(::recv(tcp.server, &byte, 1, 0), 1);
+    EXPECT_EQ(::recv(tcp.server, &byte, 1, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN);
+  });
+}
+
+TEST(Faults, an_interruption_is_eintr_and_leaves_a_connect_under_way) {
+  with_faults({fault(FaultKind::interrupted, Op::epoll_wait, 1, 0), fault(FaultKind::interrupted, Op::recv, 1, 0)}, [] {
+    Tcp tcp = connected(AF_INET, false);
+    const Fd epoll = epoll_of(tcp.server, EPOLLIN);
+    epoll_event event{};
+    EXPECT_EQ(::epoll_wait(epoll, &event, 1, -1), -1);
+    EXPECT_EQ(errno, EINTR);
+    char byte = 0;
+    EXPECT_EQ(::recv(tcp.client, &byte, 1, 0), -1);
+    EXPECT_EQ(errno, EINTR);
+  });
+  with_faults({fault(FaultKind::interrupted, Op::connect, 2, 0)}, [] {
+    const Fd listener = listen_on(AF_INET, 0);
+    const Target target = name_of(listener);
+    const Fd first = connect_to(target);
+    const Fd second(::socket(AF_INET, SOCK_STREAM, 0));
+    EXPECT_EQ(::connect(second, &target.address.any, target.bytes), -1);
+    EXPECT_EQ(errno, EINTR);
+    const Fd accepted(::accept(listener, nullptr, nullptr));
+    EXPECT_EQ(wait_events(second, POLLOUT), POLLOUT);
+  });
+}
+
+TEST(Faults, any_errno_of_any_call) {
+  with_faults({fault(FaultKind::error, Op::socket, 1, EMFILE), fault(FaultKind::error, Op::accept, 1, ENFILE),
+               fault(FaultKind::error, Op::close, 1, EIO), fault(FaultKind::option, Op::setsockopt, 1, EPERM)},
+              [] {
+                EXPECT_EQ(::socket(AF_INET, SOCK_STREAM, 0), -1);
+                EXPECT_EQ(errno, EMFILE);
+                Fd listener = listen_on(AF_INET);
+                int value = 1;
+                EXPECT_EQ(::setsockopt(listener, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof value), -1);
+                EXPECT_EQ(errno, EPERM);
+                EXPECT_EQ(::accept(listener, nullptr, nullptr), -1);
+                EXPECT_EQ(errno, ENFILE);
+                const int number = listener.release();
+                EXPECT_EQ(::close(number), -1);
+                EXPECT_EQ(errno, EIO);
+                EXPECT_EQ(::close(number), -1);
+                EXPECT_EQ(errno, EBADF);
+              });
+}
+
+TEST(Faults, noise_is_left_in_errno_by_a_call_that_succeeds) {
+  with_faults({fault(FaultKind::errno_noise, Op::send, 1, ENOTTY)}, [] {
+    Tcp tcp = connected();
+    errno = 0;
+    send_all(tcp.client, "x");
+    EXPECT_EQ(errno, ENOTTY);
+    errno = ERANGE;
+    send_all(tcp.client, "x");
+    EXPECT_EQ(errno, ERANGE);
+  });
+}
+
+TEST(Faults, a_spurious_readiness_is_reported_once) {
+  with_faults({fault(FaultKind::spurious, Op::poll, 1, 0), fault(FaultKind::spurious, Op::epoll_wait, 1, 0)}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(look(tcp.server, POLLIN), POLLIN);
+    EXPECT_EQ(look(tcp.server, POLLIN), 0);
+    const Fd epoll = epoll_of(tcp.server, EPOLLIN);
+    EXPECT_EQ(epoll_now(epoll).size(), 1U);
+    EXPECT_TRUE(epoll_now(epoll).empty());
+  });
+}
+
+TEST(Faults, a_synchronous_connect_succeeds_at_once) {
+  with_faults({fault(FaultKind::sync_connect, Op::connect, 1, 0)}, [] {
+    const Fd listener = listen_on(AF_INET);
+    const Target target = name_of(listener);
+    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    EXPECT_EQ(::connect(client, &target.address.any, target.bytes), 0);
+  });
+}
+
+TEST(Faults, a_reset_comes_when_the_stream_has_carried_so_much) {
+  with_faults({on_stream(FaultKind::reset, FaultSide::client, 0, 5)}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.server, "not this way");
+    send_all(tcp.client, "1234");
+    EXPECT_EQ(look(tcp.client, POLLIN), POLLIN);
+    send_all(tcp.client, "5678");
+    EXPECT_EQ(error_of(tcp.client), ECONNRESET);
+    char bytes[16];
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 5);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+  });
+}
+
+TEST(Faults, a_delay_holds_what_comes_from_its_byte_on) {
+  with_faults({on_stream(FaultKind::delay, FaultSide::client, 2, 50'000)}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.client, "1234");
+    char bytes[8];
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 2);
+    pollfd one{.fd = tcp.server, .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&one, 1, 40), 0);
+    EXPECT_EQ(::poll(&one, 1, 20), 1);
+    EXPECT_EQ(receive(tcp.server, 2), "34");
+  });
+}
+
+TEST(Faults, a_split_parts_a_segment) {
+  with_faults({on_stream(FaultKind::split, FaultSide::server, 0, 3)}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.server, "12345");
+    char bytes[8];
+    EXPECT_EQ(::recv(tcp.client, bytes, sizeof bytes, 0), 3);
+    EXPECT_EQ(receive(tcp.client, 2), "45");
+  });
+}
+
+TEST(Faults, a_coalesce_holds_segments_back_until_its_byte_or_the_end) {
+  with_faults({on_stream(FaultKind::coalesce, FaultSide::client, 0, 6)}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.client, "12");
+    send_all(tcp.client, "34");
+    EXPECT_EQ(look(tcp.server, POLLIN), 0);
+    send_all(tcp.client, "56");
+    char bytes[8];
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 6);
+  });
+  with_faults({on_stream(FaultKind::coalesce, FaultSide::client, 0, 600)}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.client, "12");
+    EXPECT_EQ(::shutdown(tcp.client, SHUT_WR), 0);
+    char bytes[8];
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 2);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 0);
+  });
+}
+
+// patient_exchange is a program that does all that POSIX demands of one.
+void patient_exchange() {
+  const Fd listener = listen_on(AF_INET);
+  name_connection(port_of(name_of(listener)), 1);
+  const Target target = name_of(listener);
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+  set_int(client, SOL_SOCKET, SO_SNDBUF, 4096);
+  static_cast<void>(::connect(client, &target.address.any, target.bytes));
+  int server = -1;
+  while (server < 0) {
+    server = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+  }
+  const Fd owned(server);
+  const std::string text(30'000, 't');
+  std::size_t sent = 0;
+  std::size_t taken = 0;
+  while (taken < text.size()) {
+    pollfd polls[2] = {{.fd = client, .events = static_cast<short>(sent < text.size() ? POLLOUT : 0), .revents = 0},
+                       {.fd = server, .events = POLLIN, .revents = 0}};
+    static_cast<void>(::poll(polls, 2, -1));
+    if (sent < text.size()) {
+      const ssize_t count = ::send(client, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+      sent += count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
+    char block[5000];
+    const ssize_t count = ::recv(server, block, sizeof block, 0);
+    taken += count > 0 ? static_cast<std::size_t>(count) : 0;
+  }
+  EXPECT_EQ(taken, text.size());
+}
+
+TEST(Faults, what_the_seed_injects_is_the_same_run_again_when_it_is_listed) {
+  for (const Profile profile : {Profile::strict, Profile::adversarial}) {
+    std::set<FaultKind> kinds;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+      Options options;
+      options.seed = seed;
+      options.profile = profile;
+      options.random_faults = true;
+      std::vector<Fault> injected;
+      const auto body = [&injected] {
+        patient_exchange();
+        injected = kernel().faults.injected();
+      };
+      const Outcome by_seed = run(options, body);
+      const std::vector<Fault> first = injected;
+      for (const Fault& one : first) {
+        kinds.insert(one.kind);
+      }
+      options.random_faults = false;
+      options.faults = first;
+      const Outcome listed = run(options, body);
+      EXPECT_EQ(injected, first) << "seed " << seed;
+      EXPECT_EQ(listed.schedule_hash, by_seed.schedule_hash) << "seed " << seed;
+      EXPECT_EQ(listed.byte_hash, by_seed.byte_hash) << "seed " << seed;
+    }
+    for (const FaultKind kind : {FaultKind::short_write, FaultKind::delay, FaultKind::split, FaultKind::coalesce}) {
+      EXPECT_TRUE(kinds.contains(kind)) << word(kind);
+    }
+    for (const FaultKind kind :
+         {FaultKind::would_block, FaultKind::errno_noise, FaultKind::spurious, FaultKind::sync_connect}) {
+      EXPECT_EQ(kinds.contains(kind), profile == Profile::adversarial) << word(kind);
+    }
+    EXPECT_FALSE(kinds.contains(FaultKind::reset));
+    EXPECT_FALSE(kinds.contains(FaultKind::error));
+  }
+}
+
+}  // namespace
+}  // namespace rig::lab
