@@ -34,7 +34,7 @@ constinit PerRun<std::vector<Round>> rounds;
 
 // round_of is valid until the next call.
 Round& round_of(const void* barrier) {
-  const Unseen unseen;
+  const Unwatched unwatched;
   auto& all = rounds.get();
   for (Round& round : all) {
     if (round.barrier == barrier) {
@@ -52,19 +52,19 @@ std::string explain_barrier(const Wait& wait) {
 
 int arrive(pthread_barrier_t* barrier) {
   Round& round = round_of(barrier);
-  release_edge(barrier);
+  order_before(barrier);
   if (++round.arrived == count_of(barrier)) {
     round.arrived = 0;
     ++round.number;
     wake_all(barrier);
-    acquire_edge(barrier);
+    order_after(barrier);
     return PTHREAD_BARRIER_SERIAL_THREAD;
   }
   const std::uint64_t number = round.number;
   do {
     wait_for(Op::barrier, barrier, explain_barrier);
   } while (round_of(barrier).number == number);
-  acquire_edge(barrier);
+  order_after(barrier);
   return 0;
 }
 

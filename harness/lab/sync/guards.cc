@@ -48,7 +48,7 @@ void wait_for_other(Guard* guard, std::uint32_t seen) {
 // leave gives the guard back in `state`.
 void leave(Guard* guard, std::uint32_t state, const void* caller) {
   __atomic_store_n(&guard->owner, 0, __ATOMIC_RELAXED);
-  release_edge(guard);
+  order_before(guard);
   if ((__atomic_exchange_n(&guard->state, state, __ATOMIC_RELEASE) & has_waiters) != 0) {
     system_wake(&guard->state);
   }
@@ -73,11 +73,11 @@ RIG_LAB_EXPORT int RIG_LAB_GUARD(acquire)(std::int64_t* word) {
     std::uint32_t seen = 0;
     if (__atomic_compare_exchange_n(&guard->state, &seen, running, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
       __atomic_store_n(&guard->owner, gettid(), __ATOMIC_RELAXED);
-      acquire_edge(guard);
+      order_after(guard);
       return 1;
     }
     if (seen == done) {
-      acquire_edge(guard);
+      order_after(guard);
       return 0;
     }
     wait_for_other(guard, seen);

@@ -24,7 +24,7 @@ class Attempt {
  public:
   explicit Attempt(int* word) : word_(word) {}
   ~Attempt() {
-    release_edge(word_);
+    order_before(word_);
     __atomic_store_n(word_, result_, __ATOMIC_RELEASE);
     system_wake(word_);
     wake_all(word_);
@@ -50,7 +50,7 @@ void wait_for_other(int* word, int seen) {
 void do_once(int* word, void (*routine)(), const void* caller) {
   // The usual case is worth no point: nothing can come of it any more.
   if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == done) {
-    acquire_edge(word);
+    order_after(word);
     return;
   }
   if (!outside()) {
@@ -63,14 +63,14 @@ void do_once(int* word, void (*routine)(), const void* caller) {
       break;
     }
     if (seen == done) {
-      acquire_edge(word);
+      order_after(word);
       return;
     }
     wait_for_other(word, seen);
   }
   {
     Attempt attempt(word);
-    acquire_edge(word);
+    order_after(word);
     routine();
     attempt.succeed();
   }

@@ -31,11 +31,11 @@ constinit PerRun<std::vector<const void*>> awaited_by_writers;
 class WaitingWriter {
  public:
   explicit WaitingWriter(const void* lock) : lock_(lock) {
-    const Unseen unseen;
+    const Unwatched unwatched;
     awaited_by_writers.get().push_back(lock);
   }
   ~WaitingWriter() {
-    const Unseen unseen;
+    const Unwatched unwatched;
     auto& all = awaited_by_writers.get();
     all.erase(std::ranges::find(all, lock_));
   }
@@ -47,7 +47,7 @@ class WaitingWriter {
 };
 
 bool gives_way_to_writers(const pthread_rwlock_t& lock) {
-  const Unseen unseen;
+  const Unwatched unwatched;
   return lock.__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP &&
          std::ranges::find(awaited_by_writers.get(), &lock) != awaited_by_writers.get().end();
 }

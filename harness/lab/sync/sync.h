@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/real.h"
 #include "harness/lab/scheduler.h"
-#include "harness/lab/sync/unseen.h"
 
 // RIG_LAB_EXPORT stands before each function that takes the place of a system's: the shared libraries of the process
 // must find it, and its name stands in an exports list.
@@ -21,8 +21,6 @@
 
 // Present only in an executable with the sanitizer's runtime.
 extern "C" [[gnu::weak]] int __asan_report_present();
-extern "C" [[gnu::weak]] void __tsan_acquire(void* address);
-extern "C" [[gnu::weak]] void __tsan_release(void* address);
 
 namespace rig::lab {
 
@@ -30,19 +28,6 @@ namespace rig::lab {
 // middle of a report. The report unwinds stacks with a lock of its own held, and must not lose the token meanwhile.
 inline bool outside() noexcept {
   return self() == nullptr || (__asan_report_present != nullptr && __asan_report_present() != 0);
-}
-
-// release_edge and acquire_edge tell ThreadSanitizer of an order that it cannot see, because the system's function that
-// makes it was not called.
-inline void release_edge(const void* address) noexcept {
-  if (__tsan_release != nullptr) {
-    __tsan_release(const_cast<void*>(address));
-  }
-}
-inline void acquire_edge(const void* address) noexcept {
-  if (__tsan_acquire != nullptr) {
-    __tsan_acquire(const_cast<void*>(address));
-  }
 }
 
 // Explain writes what a Wait waits for.
@@ -97,9 +82,9 @@ std::int32_t kernel_process() noexcept;
 template <class Value>
 class PerRun {
  public:
-  // get is the value of this run. What it owns is the lab's memory: use it within an Unseen.
+  // get is the value of this run. What it owns is the lab's memory: use it within an Unwatched.
   Value& get() {
-    const Unseen unseen;
+    const Unwatched unwatched;
     if (value_ == nullptr) {
       value_ = new Value;  // never deleted: a thread may call the lab while the process ends
     }

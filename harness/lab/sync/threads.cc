@@ -34,19 +34,19 @@ struct Handle {
 constinit PerRun<std::vector<Handle>> handles;
 
 Handle* find(pthread_t pthread) {
-  const Unseen unseen;
+  const Unwatched unwatched;
   auto& all = handles.get();
   const auto found = std::ranges::find_if(all, [pthread](const Handle& h) { return h.pthread == pthread; });
   return found == all.end() ? nullptr : &*found;
 }
 
 void remember(const Handle& handle) {
-  const Unseen unseen;
+  const Unwatched unwatched;
   handles.get().push_back(handle);
 }
 
 void forget(pthread_t pthread) {
-  const Unseen unseen;
+  const Unwatched unwatched;
   std::erase_if(handles.get(), [pthread](const Handle& h) { return h.pthread == pthread; });
 }
 
