@@ -70,12 +70,11 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
       struck.error = EAGAIN;
       break;
     case FaultKind::interrupted:
-      // A connect is under way by then.
       if (fault.op == Op::connect && waits) {
-        struck.interrupted = true;
-      } else {
-        struck.error = EINTR;
+        struck.chance = fault;  // at its first wait, when the connect is under way
+        return;
       }
+      struck.error = EINTR;
       break;
     case FaultKind::error:
     case FaultKind::option:
@@ -107,7 +106,7 @@ Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
     const Place place = places.size() == 1 ? places.front() : Place{};
     const std::uint64_t of_all = ++counts_[{0, FaultSide::any, op}];
     const std::uint64_t here = place.connection ? ++counts_[{*place.connection + 1, place.side, op}] : of_all;
-    if (stream(Stream::fault).below(one_in_) == 0) {
+    if (stream(Stream::fault).below(one_in_) == 0 && !struck.chance) {
       struck.chance = choose(op, place, here, waits);
       if (struck.chance) {
         // These need nothing of the call to be possible.
@@ -180,11 +179,12 @@ void Faults::take(Struck& struck, std::int64_t amount) {
 }
 
 bool Faults::interrupts(Struck& struck) {
-  if (has_chance(struck, FaultKind::interrupted)) {
+  const bool now = has_chance(struck, FaultKind::interrupted);
+  if (now) {
     take(struck, 0);
-    return true;
   }
-  return struck.interrupted;
+  struck.chance.reset();  // behind its first wait, a call is not what it was when the chance was drawn
+  return now;
 }
 
 void Faults::record(const Fault& fault) {
@@ -205,7 +205,7 @@ std::vector<Fault> Faults::strike_stream(const Place& sender, std::uint64_t begi
     const std::uint64_t at = fault.kind == FaultKind::delay ? fault.offset : static_cast<std::uint64_t>(fault.amount);
     // A delay may begin before, a coalesce ends later: only what is cut must lie here.
     const bool here = fault.kind == FaultKind::delay      ? at < end
-                      : fault.kind == FaultKind::coalesce ? at > begin
+                      : fault.kind == FaultKind::coalesce ? at > begin && fault.offset < end
                       : fault.kind == FaultKind::split    ? at > begin && at < end
                                                           : at <= end;
     if (here) {
@@ -240,6 +240,7 @@ std::optional<Fault> Faults::chance_stream(const Place& sender, std::uint64_t be
       break;
     default:
       fault.kind = FaultKind::coalesce;
+      fault.offset = begin;
       fault.amount = static_cast<std::int64_t>(end + random.between(1, end - begin));
       break;
   }

@@ -17,12 +17,11 @@ namespace rig::lab {
 class File;
 
 // Struck is what a call is struck by. The seed's own faults are chances: the call takes one only where the profile
-// allows it, and then it counts as injected.
+// allows it, before anything else has come of it, and then it counts as injected.
 struct Struck {
   int error = 0;  // fail at once with this errno
   int noise = 0;  // leave this errno behind on success
   std::size_t bytes_max = SIZE_MAX;
-  bool interrupted = false;  // a connect fails with EINTR before its first wait
   bool sync_connect = false;
   std::optional<Fault> spurious;
   std::optional<Fault> chance;

@@ -165,7 +165,7 @@ Answer TcpSocket::set_option(int level, int name, const void* value, socklen_t b
     (sending ? options.send_buffer_set : options.recv_buffer_set) = true;
     if (wire != nullptr) {
       set_rooms();
-      wire->took(side);
+      wire->deliver();
       on_room();
     }
     return 0;

@@ -101,8 +101,8 @@ Answer PipeEnd::write(const Transfer& transfer) {
     if (!transfer.waits) {
       return done > 0 ? static_cast<Answer>(done) : -EAGAIN;
     }
-    if (kernel().faults.interrupts(transfer.struck)) {
-      return done > 0 ? static_cast<Answer>(done) : -EINTR;
+    if (done == 0 && kernel().faults.interrupts(transfer.struck)) {
+      return -EINTR;
     }
     kernel().wait(transfer.op, *this, never);
   }

@@ -168,6 +168,9 @@ Answer TcpSocket::send(const Transfer& transfer) {
     }
     ByteStream& stream = out().stream;
     const std::size_t count = stream.write(left, write_limit(transfer, transfer.bytes - done), true);
+    if (!Faults::has_chance(transfer.struck, FaultKind::interrupted) || done + count > 0) {
+      transfer.struck.chance.reset();
+    }
     if (count > 0) {
       done += count;
       skip(left, count);
@@ -226,8 +229,9 @@ Answer TcpSocket::recv(const Transfer& transfer) {
       const bool peek = (transfer.flags & MSG_PEEK) != 0;
       const std::size_t count = stream.read(left, most, peek);
       done += count;
+      struck.chance.reset();
       if (!peek) {
-        wire->took(side);
+        wire->deliver();
       }
       if (!wants_more(transfer, done)) {
         return static_cast<Answer>(done);

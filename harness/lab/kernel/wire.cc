@@ -36,7 +36,6 @@ void Wire::send(int side, bool more, bool corked) {
     from.held = true;
     from.stream.flight.back().due_ns = std::max(from.stream.flight.back().due_ns, now_ns() + hold_max_ns);
   }
-  kernel().due_at(from.stream.flight.front().due_ns);
   deliver();
 }
 
@@ -132,7 +131,6 @@ void Wire::send_fin(int side) {
   }
   from.fin = {.sent = true, .arrived = false, .due_ns = std::max(from.last_due_ns, now_ns() + kernel().latency_ns())};
   from.last_due_ns = from.fin.due_ns;
-  kernel().due_at(from.fin.due_ns);
   deliver();
 }
 
@@ -161,13 +159,13 @@ void Wire::send_reset(int side) {
     }
   }
   from.reset = {.sent = true, .arrived = false, .due_ns = std::max(from.last_due_ns, now_ns() + kernel().latency_ns())};
-  kernel().due_at(from.reset.due_ns);
   deliver();
 }
 
 void Wire::deliver() {
   arrive(0);
   arrive(1);
+  kernel().due_at(next_due_ns());
 }
 
 // arrive lets come what `side` has sent and what is due.
@@ -238,14 +236,6 @@ void Wire::strike_resets(int side) {
       }
     }
     return;
-  }
-}
-
-void Wire::took(int receiver) {
-  deliver();
-  const Way& from = way(1 - receiver);
-  if (!from.stream.flight.empty()) {
-    kernel().due_at(std::max(from.stream.flight.front().due_ns, now_ns()));
   }
 }
 

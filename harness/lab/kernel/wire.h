@@ -49,9 +49,8 @@ struct Wire {
   void send_fin(int side);
   // send_reset ends the direction at once, and everything that was to arrive at `side`.
   void send_reset(int side);
-  // deliver lets arrive what is due. took says that the receiver has made room.
+  // deliver lets arrive what is due; also after a receiver has made room.
   void deliver();
-  void took(int receiver);
   // detach says that the socket of `side` is gone.
   void detach(int side) { ends[static_cast<std::size_t>(side)] = nullptr; }
 

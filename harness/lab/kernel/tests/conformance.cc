@@ -2,9 +2,6 @@
 
 namespace rig::lab {
 
-INSTANTIATE_TEST_SUITE_P(kernel, Conformance, testing::Values(World::loopback, World::lab),
-                         [](const auto& one) { return one.param == World::lab ? "lab" : "loopback"; });
-
 Target loopback(int family, std::uint16_t port) {
   Target target;
   if (family == AF_INET) {

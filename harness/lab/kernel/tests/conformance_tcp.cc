@@ -2,6 +2,10 @@
 #include "harness/lab/kernel/tests/conformance.h"
 
 namespace rig::lab {
+
+INSTANTIATE_TEST_SUITE_P(kernel, Conformance, testing::Values(World::loopback, World::lab),
+                         [](const auto& one) { return one.param == World::lab ? "lab" : "loopback"; });
+
 namespace {
 
 constexpr short all_in = POLLIN | POLLRDHUP;
