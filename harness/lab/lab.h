@@ -64,7 +64,7 @@ struct Options {
   std::optional<std::vector<Switch>> switches;
   Profile profile = Profile::strict;
   // first_descriptor is the lowest number that a virtual descriptor gets.
-  int first_descriptor = 1000;
+  int first_descriptor = 100;
   std::vector<Fault> faults;
   // random_faults lets the seed choose faults in addition: the ones injected are in Outcome::faults.
   bool random_faults = false;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "harness/base/check.h"
+#include "harness/lab/kernel/kernel.h"
 #include "harness/lab/state.h"
 
 namespace rig::lab {
@@ -183,6 +184,7 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   Thread* first = adopt();
   first->kernel_id = gettid();
   state.holder = first;
+  kernel_begin(options);
   set_self(first);
   body();
   state.body_returned = true;
@@ -190,8 +192,12 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
     const void* const key = &state;
     block({.op = Op::end, .keys = {&key, 1}});
   }
+  KernelLeft left = kernel_end();
+  // What is still open is no violation here, but it is part of what the run was.
+  event(Op::end, static_cast<std::int64_t>(left.open_descriptors));
   set_self(nullptr);
   Outcome outcome = state.outcome();
+  outcome.faults = std::move(left.faults);
   set_current(nullptr);
   return outcome;
 }

@@ -34,11 +34,24 @@ void give_turn(Thread& thread) {
   kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAKE_PRIVATE, 1);
 }
 
+// A thread that has ended still gives its caches back to the heap on its way out. Who goes on waits for it to be gone:
+// two threads in the heap at a time would make its addresses a matter of luck.
+void see_off(RunState& run) {
+  if (run.leaving != 0) {
+    const long process = kernel_call(SYS_getpid);
+    while (kernel_call(SYS_tgkill, process, run.leaving, 0) == 0) {
+      kernel_call(SYS_sched_yield);
+    }
+    run.leaving = 0;
+  }
+}
+
 void await_turn(Thread& thread) {
   while (thread.turn.load(std::memory_order_acquire) == 0) {
     kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAIT_PRIVATE, 0, 0);
   }
   thread.turn.store(0, std::memory_order_relaxed);
+  see_off(*current());
 }
 
 void let_run(RunState& run, Thread& thread, Woken why) {
@@ -333,6 +346,7 @@ void end_thread() {
   me.last = Op::thread_exit;
   run.record(me.id, Op::thread_exit, 0, 0);
   me.state = ThreadState::ended;
+  run.leaving = me.kernel_id;
   me.kernel_id = 0;  // the kernel may give the number to another thread
   --run.runnable;
   --run.alive;

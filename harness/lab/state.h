@@ -43,6 +43,7 @@ struct RunState {
   std::size_t runnable = 0;
   std::size_t alive = 0;
   Thread* holder = nullptr;
+  std::int32_t leaving = 0;  // the kernel's id of a thread that has ended, and may not be gone yet
   std::int64_t now_ns;
   std::int64_t next_deadline_ns = never;  // never later than the earliest deadline of a blocked thread
   bool library_points;

@@ -18,7 +18,7 @@ struct LabPart {
   // policy `none` takes the switches, and the default order where none is listed; any other makes its own.
   lab::PolicyKind policy = lab::PolicyKind::by_seed;
   lab::Profile profile = lab::Profile::strict;
-  std::uint32_t first_descriptor = 1000;
+  std::uint32_t first_descriptor = 100;
   LibraryPoints library_points = LibraryPoints::by_seed;
   bool random_faults = false;
   std::vector<lab::Fault> faults;

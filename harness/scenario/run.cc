@@ -197,6 +197,9 @@ Status Run::open_connection(std::uint32_t index) {
   } else {
     RIG_TRY_STATUS(open_listener(connection));
   }
+  if (lab::running()) {
+    lab::name_connection(connection.port, index);
+  }
   if (scenario_.settings.relay) {
     RIG_TRY(relay, Relay::open(scenario_.cell.ipv6, connection.port, signal_));
     connection.port = relay->port();
