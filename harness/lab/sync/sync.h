@@ -19,7 +19,7 @@
 // RIG_LAB_CALLER is where the present function was called from.
 #define RIG_LAB_CALLER __builtin_return_address(0)
 
-// Present only in an executable with the sanitizer's runtime.
+// __asan_report_present is there only in an executable with AddressSanitizer.
 extern "C" [[gnu::weak]] int __asan_report_present();
 
 namespace rig::lab {
