@@ -61,7 +61,8 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
   verb.add_option("--matrix", typed.matrix,
                   "quick: every pair of values; full: every cell. Default: full where the options above narrow the "
                   "cells, else quick")
-      ->type_name("WHICH");
+      ->type_name("WHICH")
+      ->take_last();
   verb.add_option("--subject", selection.subject,
                   "the socket layer: a name, or the path of a shared object (./mine.so)")
       ->type_name("NAME|PATH");
@@ -71,12 +72,14 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
       ->group("");
 }
 
+// The options that ci/rig gives before those of its caller may come twice: the last one counts.
 void add_run(Parser& parser) {
   CLI::App& verb = *(parser.run_verb = parser.app.add_subcommand("run", "run stress cases and judge them"));
   Typed& typed = parser.typed;
   add_selection(verb, parser.run.selection, typed);
   verb.add_option("--size", typed.size, "how much work a case is: tiny (default in the lab), quick (default) or full")
-      ->type_name("SIZE");
+      ->type_name("SIZE")
+      ->take_last();
   CLI::Option* const seeds =
       verb.add_option("--seeds", typed.seeds, "each case with each of these seeds")->type_name("A..B");
   verb.add_option("--seed", typed.seed,
@@ -90,8 +93,10 @@ void add_run(Parser& parser) {
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
-  verb.add_option("--jobs", typed.jobs, "cases side by side (default: one per processor)")->type_name("N");
-  verb.add_option("--report", typed.report, "write index.html, junit.xml and verdicts.jsonl there")->type_name("DIR");
+  verb.add_option("--jobs", typed.jobs, "cases side by side (default: one per processor)")->type_name("N")->take_last();
+  verb.add_option("--report", typed.report, "write index.html, junit.xml and verdicts.jsonl there")
+      ->type_name("DIR")
+      ->take_last();
   verb.add_option("--keep", typed.keep,
                   "where the scenarios of failures are kept (default: failures/ in the report, or ./tlsrig-failures)")
       ->type_name("DIR");

@@ -20,6 +20,8 @@ TLSRIG, BAD, SANITIZER = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[
 ONE = ["--suite", "send_load", "--client", "null", "--tls", "none", "--poller", "epoll", "--fast-track", "on",
        "--size", "tiny"]
 LIMIT = 300
+CI = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../ci")
+CI_RIG = os.path.join(CI, "rig")
 
 
 class Command(unittest.TestCase):
@@ -188,6 +190,18 @@ class Run(Command):
         self.assertEqual(result.returncode, 0, result)
         self.assertGreater(len(seeds), 1)
         self.assertEqual(seeds, list(range(10, 10 + len(seeds))))
+
+    def test_ci_rigs_line_takes_other_words_for_what_it_has_set(self):
+        with open(CI_RIG, encoding="utf-8") as file:
+            line = re.search(r"^build/\S+/tlsrig (run .*) \"\$@\" ", file.read(), re.MULTILINE).group(1)
+        preset = shlex.split(line.replace("$jobs", "2"))
+        result = self.tlsrig(*preset, *ONE, "--matrix", "full", "--jobs", "1", "--report", "mine", "--json")
+        self.assertEqual(result.returncode, 0, result)
+        self.assertEqual([json.loads(text)["suite"] for text in result.stdout.splitlines()], ["send_load"])
+        self.assertEqual(os.listdir(self.at), ["mine"])
+        for option in ("--matrix", "--size", "--jobs", "--report"):
+            self.assertIn(option, preset)
+        self.refused(2, "--size: there is no value 'zzz'", *preset, "--size", "zzz")
 
     def failing(self, what, *more):
         result = self.tlsrig("run", "--subject", BAD, *ONE, "--keep", "kept here", *more, bad=what)
