@@ -164,11 +164,14 @@ class Session {
   int run() {
     const auto stopped = run_all();
     children_.kill_all();
+    if (stopped.has_value() && stopped->code == exit_lacking) {
+      return refuse(*stopped);  // a report of the part that ran would replace a whole one
+    }
     if (const auto refusal = finish(); refusal.has_value()) {
       return refuse(*refusal);
     }
     if (stopped.has_value()) {
-      return stopped->code == exit_interrupted ? exit_interrupted : refuse(*stopped);
+      return exit_interrupted;
     }
     if (tally_.pass == 0 && tally_.bad() == 0) {
       return refuse({exit_not_green, "nothing was tested: every case was skipped"});

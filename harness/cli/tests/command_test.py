@@ -122,14 +122,33 @@ class Lacking(Command):
         self.refused(3, "holds other things than a report", "run", *ONE, "--report", "work")
 
     def test_no_descriptors_for_a_case(self):
-        self.refused_after_start("ulimit -n 6")
+        self.lacking("ulimit -n 6", r"no process for a case: .*raise the limit \(ulimit -n\)", "run", *ONE)
 
-    def refused_after_start(self, limit):
-        command = f"{limit}; exec {shlex.join([TLSRIG, 'run', *ONE])}"
+    def test_an_earlier_report_is_left_alone(self):
+        self.assertEqual(self.tlsrig("run", *ONE, "--report", "report").returncode, 0)
+        before = self.contents("report")
+        self.assertIn('"pass"', before["verdicts.jsonl"])
+        self.lacking("ulimit -n 6", "no process for a case: ", "run", *ONE, "--report", "report")
+        self.assertEqual(self.contents("report"), before)
+
+    def contents(self, folder):
+        texts = {}
+        for name in os.listdir(os.path.join(self.at, folder)):
+            with open(os.path.join(self.at, folder, name), encoding="utf-8") as file:
+                texts[name] = file.read()
+        return texts
+
+    def lacking(self, setting, sentence, *arguments):
+        """Refused under `setting`, a line of the shell: nothing on stdout but progress, and nothing written."""
+        before = sorted(os.listdir(self.at))
+        command = f"{setting}; exec {shlex.join([TLSRIG, *arguments])}"
         result = subprocess.run(["bash", "-c", command], cwd=self.at, capture_output=True, text=True, timeout=LIMIT,
                                 check=False)
         self.assertEqual(result.returncode, 3, result)
-        self.assertRegex(result.stderr, r"tlsrig: no process for a case: .*raise the limit \(ulimit -n\)\n\Z")
+        self.assertRegex(result.stderr, r"\Atlsrig: " + sentence + r"[^\n]*\n\Z")
+        self.assertNotIn("passed", result.stdout)
+        self.assertNotIn("FAIL", result.stdout)
+        self.assertEqual(sorted(os.listdir(self.at)), before)
 
 
 class Replay(Command):
