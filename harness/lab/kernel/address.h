@@ -10,6 +10,7 @@
 
 namespace rig::lab {
 
+// Address is an address and a port.
 struct Address {
   std::array<std::uint8_t, 16> ip{};
   std::uint16_t port = 0;
@@ -30,6 +31,7 @@ std::expected<Address, int> address_from(const sockaddr* from, socklen_t bytes, 
 // address_to writes `address` as the calls do that answer one: cut to the caller's size, which becomes the real one.
 void address_to(const Address& address, int family, sockaddr* to, socklen_t* bytes);
 
+// text writes it for reports.
 std::string text(const Address& address);
 
 }  // namespace rig::lab

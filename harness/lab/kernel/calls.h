@@ -16,6 +16,8 @@
 #define RIG_KERNEL_EXPORT extern "C" [[gnu::visibility("default"), gnu::used]]
 #define RIG_KERNEL_CALLER __builtin_return_address(0)
 
+// __asan_report_present is there only in an executable with AddressSanitizer; __chk_fail ends a process whose call
+// would overrun its buffer.
 extern "C" [[gnu::weak]] int __asan_report_present();
 extern "C" [[noreturn]] void __chk_fail();
 

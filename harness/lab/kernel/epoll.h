@@ -32,6 +32,7 @@ struct EpollItem {
 void notify(EpollItem& item, std::uint32_t events);
 void forget(EpollItem& item);
 
+// Epoll is one instance.
 class Epoll final : public File {
  public:
   Epoll() : File("epoll") {}

@@ -12,6 +12,7 @@
 
 namespace rig::lab {
 
+// EventFile is what eventfd makes.
 class EventFile final : public File {
  public:
   EventFile(std::uint64_t count, bool semaphore) : File("eventfd"), count_(count), semaphore_(semaphore) {}
@@ -24,6 +25,7 @@ class EventFile final : public File {
   bool semaphore_;
 };
 
+// TimerFile is what timerfd_create makes; every clock is the run's.
 class TimerFile final : public File {
  public:
   TimerFile();
@@ -51,6 +53,7 @@ struct Pipe {
   class PipeEnd* writer = nullptr;
 };
 
+// PipeEnd is one end of a pipe.
 class PipeEnd final : public File {
  public:
   PipeEnd(std::shared_ptr<Pipe> pipe, bool writes);

@@ -36,6 +36,7 @@ struct Place {
 // lies_at says that a fault means that place.
 bool lies_at(const Fault& fault, const Place& place);
 
+// Faults decides for each call, and for each piece of a stream, what strikes it, and keeps what did.
 class Faults {
  public:
   explicit Faults(const Options& options);

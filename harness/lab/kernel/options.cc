@@ -122,6 +122,19 @@ Answer TcpSocket::get_option(int level, int name, void* value, socklen_t* bytes)
   return give(&number, sizeof number, value, bytes);
 }
 
+// set_buffer is as Linux has it: the size is cut to the maximum, doubled, and not below the minimum.
+void TcpSocket::set_buffer(bool sending, int size) {
+  const int doubled = 2 * std::clamp(size, 0, buffer_max);
+  (sending ? options.send_buffer : options.recv_buffer) =
+      std::max(doubled, sending ? send_buffer_min : recv_buffer_min);
+  (sending ? options.send_buffer_set : options.recv_buffer_set) = true;
+  if (wire != nullptr) {
+    set_rooms();
+    wire->deliver();
+    on_room();
+  }
+}
+
 Answer TcpSocket::set_option(int level, int name, const void* value, socklen_t bytes) {
   user_reads(value, bytes);
   if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO)) {
@@ -157,17 +170,7 @@ Answer TcpSocket::set_option(int level, int name, const void* value, socklen_t b
     return 0;
   }
   if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF)) {
-    // As Linux: cut to the maximum, doubled, and not below the minimum.
-    const bool sending = name == SO_SNDBUF;
-    const int doubled = 2 * std::min(std::max(number, 0), buffer_max);
-    (sending ? options.send_buffer : options.recv_buffer) =
-        std::max(doubled, sending ? send_buffer_min : recv_buffer_min);
-    (sending ? options.send_buffer_set : options.recv_buffer_set) = true;
-    if (wire != nullptr) {
-      set_rooms();
-      wire->deliver();
-      on_room();
-    }
+    set_buffer(name == SO_SNDBUF, number);
     return 0;
   }
   if (level == IPPROTO_TCP && name == TCP_CORK) {

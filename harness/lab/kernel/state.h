@@ -27,6 +27,7 @@ struct Syn {
   int tries;
 };
 
+// Kernel is that state. Thread: the one that has the token.
 struct Kernel {
   explicit Kernel(const Options& options);
   ~Kernel();

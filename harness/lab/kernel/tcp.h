@@ -20,6 +20,7 @@ enum class TcpState : std::uint8_t { closed, listening, connecting, connected };
 // Progress is Linux's socket state: what connect() answers by.
 enum class Progress : std::uint8_t { unconnected, connecting, connected };
 
+// SocketOptions are the options that have an effect, and the others.
 struct SocketOptions {
   int send_buffer = 16384;  // as SO_SNDBUF answers it
   int recv_buffer = 131072;
@@ -35,6 +36,7 @@ struct SocketOptions {
   std::map<std::pair<int, int>, int> others;  // by level and name: kept and answered, without effect
 };
 
+// TcpSocket is one socket. Its calls answer as the kernel's do.
 class TcpSocket final : public File {
  public:
   explicit TcpSocket(int family);
@@ -108,6 +110,7 @@ class TcpSocket final : public File {
   void empty_queue();
   void establish(TcpSocket& listening);
   void set_rooms();
+  void set_buffer(bool sending, int size);
   bool conflicts(const TcpSocket& other, const Address& address) const;
   std::uint16_t free_port();
   bool bound_by_user_ = false;

@@ -39,6 +39,7 @@ struct Way {
   std::uint64_t held_until = 0;       // a coalesce fault holds all up to this byte
 };
 
+// Wire is both directions and both ends of a connection.
 struct Wire {
   Wire(std::uint32_t number, std::optional<std::uint32_t> connection, bool first_of_connection);
 
