@@ -3,8 +3,11 @@
 // TLSRIG_SIZE (default quick).
 #include <gtest/gtest.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "harness/scenario/runner.h"
@@ -48,6 +51,12 @@ class StressCase : public testing::Test {
   const std::uint64_t seed_;
 };
 
+std::optional<std::uint64_t> number(const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return wrong == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
 int register_cases() {
   const auto subject = find_subject(setting("TLSRIG_SUBJECT", "house"));
   const auto size = from_word<Size>(setting("TLSRIG_SIZE", "quick"));
@@ -57,12 +66,23 @@ int register_cases() {
                  "full\n";
     return 2;
   }
-  const std::uint64_t seed = std::strtoull(setting("TLSRIG_SEED", "1").c_str(), nullptr, 10);
+  const auto seed = number(setting("TLSRIG_SEED", "1"));
+  if (!seed.has_value()) {
+    std::cerr << "TLSRIG_SEED: '" << setting("TLSRIG_SEED", "1") << "' is no number from 0 to 18446744073709551615\n";
+    return 2;
+  }
   for (const Case& one : cases(matrix == "full" ? Matrix::full : Matrix::quick, **subject)) {
     testing::RegisterTest(std::string(one.suite->name).c_str(), cell_name(one.cell).c_str(), nullptr, nullptr, __FILE__,
-                          __LINE__, [one, size, seed]() -> testing::Test* { return new StressCase(one, *size, seed); });
+                          __LINE__,
+                          [one, size, seed]() -> testing::Test* { return new StressCase(one, *size, *seed); });
   }
   return 0;
+}
+
+// A filter that matches nothing would be green for ever. A shard may well have no case.
+bool nothing_matched() {
+  return !GTEST_FLAG_GET(list_tests) && std::getenv("GTEST_TOTAL_SHARDS") == nullptr &&
+         testing::UnitTest::GetInstance()->test_to_run_count() == 0;
 }
 
 }  // namespace
@@ -76,5 +96,10 @@ int main(int argc, char** argv) {
   if (const int wrong = rig::register_cases(); wrong != 0) {
     return wrong;
   }
-  return RUN_ALL_TESTS();
+  const int code = RUN_ALL_TESTS();
+  if (code == 0 && rig::nothing_matched()) {
+    std::cerr << "no case matches the filter '" << GTEST_FLAG_GET(filter) << "' (--gtest_list_tests shows them)\n";
+    return 2;
+  }
+  return code;
 }

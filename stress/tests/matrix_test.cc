@@ -1,8 +1,10 @@
 // What the matrix promises: its size, what it covers, its names; and that suites are pure.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -216,6 +218,26 @@ std::set<std::string> listed_tests(const std::string& environment) {
     }
   }
   return found;
+}
+
+// exit_code_of is how the program of the suites ends, in a shell's words.
+int exit_code_of(const std::string& environment, const std::string& arguments) {
+  const std::string command = environment + " \"" RIG_STRESS_PROGRAM "\" " + arguments + " >/dev/null 2>&1";
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(StressProgram, RefusesASeedThatIsNoNumber) {
+  const std::string one = "--gtest_filter=send_load.null~null.plain.epoll.fast_on";
+  EXPECT_EQ(exit_code_of("TLSRIG_MATRIX=full TLSRIG_SIZE=tiny TLSRIG_SEED=18446744073709551615", one), 0);
+  for (const char* seed : {"abc", "1x", "-1", "18446744073709551616"}) {
+    EXPECT_EQ(exit_code_of("TLSRIG_MATRIX=full TLSRIG_SIZE=tiny TLSRIG_SEED=" + std::string(seed), one), 2) << seed;
+  }
+}
+
+TEST(StressProgram, RefusesAFilterThatMatchesNothing) {
+  EXPECT_EQ(exit_code_of("", "--gtest_filter=no_such_suite.*"), 2);
+  EXPECT_EQ(exit_code_of("GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=0", "--gtest_filter=no_such_suite.*"), 0);
 }
 
 TEST(MatrixNames, AreThoseOfTheGoogleTests) {
