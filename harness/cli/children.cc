@@ -26,12 +26,6 @@ namespace {
 constexpr std::size_t answer_bytes_max = std::size_t{16} << 20;
 constexpr std::size_t output_bytes_max = std::size_t{64} << 10;
 
-// A child's exit code for its verdict. No sanitizer ends a process with one of these (they take 1, 23 and 66), so that
-// a report after a verdict shows, also after one that was not green.
-int exit_code_of(VerdictKind kind) {
-  return kind == VerdictKind::pass || kind == VerdictKind::skip ? 0 : 10;
-}
-
 // Keeps this process on one processor: a run in the lab hands its token round several times as fast there.
 void pin(std::size_t place) {
   cpu_set_t allowed;
@@ -232,14 +226,14 @@ void Children::run_child(const Scenario& scenario, const rig_subject& subject, c
   options.recorder = place.recorder;
   options.stuck = [verdict_pipe](const Verdict& verdict) {
     write_all(verdict_pipe, verdict_json(verdict) + "\n");
-    ::_exit(exit_code_of(verdict.kind));
+    ::_exit(child_exit_code(verdict.kind));
   };
   const Verdict verdict = run_scenario(scenario, options);
   write_all(verdict_pipe, verdict_json(verdict) + "\n");
   if (verdict.kind == VerdictKind::hang) {
-    ::_exit(exit_code_of(verdict.kind));
+    ::_exit(child_exit_code(verdict.kind));
   }
-  std::exit(exit_code_of(verdict.kind));
+  std::exit(child_exit_code(verdict.kind));
 }
 
 void Children::wait_for_news(std::chrono::milliseconds patience) const {
@@ -317,7 +311,7 @@ Finished Children::judge(Child& child, int status) {
   } else if (!answered) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the process " + how_it_ended(status) + (told.empty() ? "" : ": " + told);
-  } else if (!child.killed && (!WIFEXITED(status) || WEXITSTATUS(status) != exit_code_of(verdict.kind))) {
+  } else if (!child.killed && (!WIFEXITED(status) || WEXITSTATUS(status) != child_exit_code(verdict.kind))) {
     verdict.reason = "after the verdict '" + std::string(verdict_kind_name(verdict.kind)) + "' the process " +
                      how_it_ended(status) + (told.empty() ? "" : ": " + told) +
                      (verdict.reason.empty() ? "" : " (" + verdict.reason + ")");

@@ -193,10 +193,14 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
   if (parsed.has_value()) {
     verdict = std::move(*parsed);
   }
-  if (!parsed.has_value() || (WIFSIGNALED(status) && verdict.kind == VerdictKind::pass) ||
-      (WIFEXITED(status) && WEXITSTATUS(status) > 1 && verdict.kind == VerdictKind::pass)) {
+  if (!parsed.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the fresh process gave no good verdict: " + describe_exit(status);
+  } else if (!WIFEXITED(status) || WEXITSTATUS(status) != child_exit_code(verdict.kind)) {
+    verdict.reason = "the fresh process did not end well after the verdict '" +
+                     std::string(verdict_kind_name(verdict.kind)) + "': " + describe_exit(status) +
+                     (verdict.reason.empty() ? "" : " (" + verdict.reason + ")");
+    verdict.kind = VerdictKind::fail;
   }
 }
 
@@ -233,6 +237,10 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   return verdict;
 }
 
+int child_exit_code(VerdictKind kind) {
+  return kind == VerdictKind::pass || kind == VerdictKind::skip ? 0 : 10;
+}
+
 std::optional<int> run_as_child(int argc, char** argv) {
   if (argc != 3 || std::strcmp(argv[1], child_flag) != 0) {
     return std::nullopt;
@@ -248,9 +256,9 @@ std::optional<int> run_as_child(int argc, char** argv) {
   const std::string line = verdict_json(verdict) + "\n";
   static_cast<void>(::write(STDOUT_FILENO, line.data(), line.size()));
   if (verdict.kind == VerdictKind::hang) {
-    ::_exit(1);  // threads are stuck: nothing can be taken down in order
+    ::_exit(child_exit_code(verdict.kind));  // threads are stuck: nothing can be taken down in order
   }
-  return verdict.kind == VerdictKind::pass || verdict.kind == VerdictKind::skip ? 0 : 1;
+  return child_exit_code(verdict.kind);
 }
 
 std::string scenario_file_name(const Scenario& scenario) {

@@ -39,6 +39,10 @@ struct RunOptions {
 // process-wide state; the rig runs one at a time.
 Verdict run_scenario(const Scenario& scenario, const RunOptions& options = {});
 
+// child_exit_code is how a process that was started for one scenario ends. No sanitizer ends a process with one of
+// these codes (they take 1, 23 and 66), so that a report after the verdict shows, also after one that was not green.
+int child_exit_code(VerdictKind kind);
+
 // run_as_child is asked by every main() that may run scenarios, before anything else: if the command line says that
 // this process was started for one scenario, it runs that and returns the exit code.
 std::optional<int> run_as_child(int argc, char** argv);

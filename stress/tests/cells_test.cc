@@ -1,7 +1,9 @@
 // A verdict says what was really used, and a cell that claims otherwise fails. What was not tested is no pass either: a
 // run that missed its situation is vacuous, one that the subject cannot do is a skip, one that stands still a hang.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "harness/scenario/runner.h"
@@ -165,6 +167,21 @@ TEST(FreshProcess, ALoopThatNeverComesBackIsAHangThatNamesTheStep) {
   const Verdict verdict = run_scenario(bad_subject(RIG_STICKING_SUBJECT), {.stall_limit_us = 200'000});
   EXPECT_EQ(verdict.kind, VerdictKind::hang) << verdict_json(verdict);
   EXPECT_TRUE(verdict.reason.contains("thread 0 of client 0 is at step 2, await connected")) << verdict.reason;
+}
+
+// This program is the fresh process as well: with DIES_AT_EXIT it ends as a sanitizer ends one that it has a report on.
+constexpr const char* dies_at_exit = "TLSRIG_TEST_DIES_AT_EXIT";
+const bool armed = std::getenv(dies_at_exit) != nullptr && std::atexit([] { ::_exit(1); }) == 0;
+
+TEST(FreshProcess, AChildThatEndsBadlyAfterAGoodVerdictIsAFail) {
+  ASSERT_FALSE(armed);
+  Scenario scenario = send_load(plain_cell());
+  scenario.settings.fresh_process = true;
+  ::setenv(dies_at_exit, "1", 1);
+  const Verdict verdict = run_scenario(scenario);
+  ::unsetenv(dies_at_exit);
+  EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+  EXPECT_EQ(verdict.reason, "the fresh process did not end well after the verdict 'pass': it exited with 1");
 }
 
 TEST(FreshProcess, AGoodChildsVerdictIsTheVerdict) {
