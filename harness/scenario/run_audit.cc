@@ -143,8 +143,8 @@ void Run::audit_claims(Verdict& verdict) const {
   const Cell& cell = scenario_.cell;
   each_end([&](const End& end) {
     const rig_socket_info used = end.last_look();
-    if (!end.connected() || !end.looked()) {
-      return;  // never connected, or destroyed before anybody could look
+    if (!end.looked()) {
+      return;  // there never was a socket, or it was destroyed before anybody could look
     }
     const bool client = end.plan().side == Side::client;
     const auto demand = [&](std::string_view what, std::string_view claimed, std::string_view really) {
@@ -158,11 +158,14 @@ void Run::audit_claims(Verdict& verdict) const {
     subject_.library_version(library.c_str(), version.data(), version.size());
     demand("library", library, used.library);
     demand("library version", version.data(), used.library_version);
-    demand("TLS version", word(cell.tls), tls_word(used));
     demand("poller", word(cell.poller), used.poller);
     demand("fast_track", cell.fast_track ? "on" : "off", used.fast_track != 0 ? "on" : "off");
     demand("nodelay", (client ? cell.nodelay_client : cell.nodelay_server) ? "on" : "off",
            used.nodelay != 0 ? "on" : "off");
+    if (!end.connected()) {
+      return;
+    }
+    demand("TLS version", word(cell.tls), tls_word(used));
     if (cell.tls != TlsChoice::none) {
       demand("psk", cell.auth == Auth::psk ? "yes" : "no", used.psk != 0 ? "yes" : "no");
     }
@@ -171,14 +174,16 @@ void Run::audit_claims(Verdict& verdict) const {
 
 void Run::note_used(Verdict& verdict) const {
   each_end([&](const End& end) {
-    if (!end.connected() || !end.looked()) {
+    if (!end.looked()) {
       return;
     }
     const rig_socket_info used = end.last_look();
     const bool client = end.plan().side == Side::client;
     (client ? verdict.used.client_library : verdict.used.server_library) = used.library_version;
-    verdict.used.tls = std::string(tls_word(used));
-    verdict.used.cipher = used.cipher;
+    if (end.connected()) {
+      verdict.used.tls = std::string(tls_word(used));
+      verdict.used.cipher = used.cipher;
+    }
     verdict.used.poller = used.poller;
     verdict.used.fast_track = used.fast_track != 0 ? "on" : "off";
     (client ? verdict.used.nodelay_client : verdict.used.nodelay_server) = used.nodelay != 0 ? "on" : "off";

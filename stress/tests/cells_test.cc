@@ -72,6 +72,57 @@ constexpr Lie lies[] = {
 INSTANTIATE_TEST_SUITE_P(OfACell, Claims, testing::ValuesIn(lies),
                          [](const testing::TestParamInfo<Lie>& test) { return std::string(test.param.name); });
 
+// Where no connection comes about, what was used is claimed all the same.
+struct LieWithoutAConnection {
+  const char* name;
+  const char* suite;
+  Doctoring doctoring;
+  const char* reason;
+};
+
+class UnconnectedClaims : public testing::TestWithParam<LieWithoutAConnection> {};
+
+TEST_P(UnconnectedClaims, AClaimThatDiffersFromWhatWasUsedFails) {
+  const Suite* const suite = find_suite(GetParam().suite);
+  const Verdict verdict = run_doctored(GetParam().doctoring, suite->make(openssl_cell(), Size::tiny, 1));
+  EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+  EXPECT_EQ(verdict.reason, GetParam().reason);
+  EXPECT_EQ(verdict.counters.at("connected"), 0u);
+}
+
+constexpr LieWithoutAConnection lies_without_a_connection[] = {
+    {"library_of_the_client", "plaintext_peer", Doctoring::other_library_client,
+     "client 0: the cell claims library openssl, really used was mbedtls"},
+    {"poller", "plaintext_peer", Doctoring::other_poller,
+     "client 0: the cell claims poller epoll, really used was poll"},
+    {"fast_track", "plaintext_peer", Doctoring::other_fast_track,
+     "client 0: the cell claims fast_track off, really used was on"},
+    {"nodelay_of_the_client", "plaintext_peer", Doctoring::other_nodelay_client,
+     "client 0: the cell claims nodelay on, really used was off"},
+    {"library_of_the_server", "plaintext_caller", Doctoring::other_library_server,
+     "server 0: the cell claims library openssl, really used was mbedtls"},
+    {"nodelay_of_the_server", "plaintext_caller", Doctoring::other_nodelay_server,
+     "server 0: the cell claims nodelay off, really used was on"},
+    {"poller_at_the_deadline", "handshake_deadline", Doctoring::other_poller,
+     "client 0: the cell claims poller epoll, really used was poll"},
+};
+INSTANTIATE_TEST_SUITE_P(OfACell, UnconnectedClaims, testing::ValuesIn(lies_without_a_connection),
+                         [](const testing::TestParamInfo<LieWithoutAConnection>& test) {
+                           return std::string(test.param.name);
+                         });
+
+TEST(Cells, TheVerdictSaysWhatWasUsedAlsoWithoutAConnection) {
+  for (const char* suite : {"plaintext_peer", "plaintext_caller", "handshake_deadline"}) {
+    const Verdict verdict = run_doctored(Doctoring::nothing, find_suite(suite)->make(openssl_cell(), Size::tiny, 1));
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+    EXPECT_EQ(verdict.used.poller, "epoll") << suite;
+    EXPECT_EQ(verdict.used.fast_track, "off") << suite;
+    EXPECT_TRUE((verdict.used.client_library + verdict.used.server_library).contains("OpenSSL 3.")) << suite;
+    EXPECT_EQ(verdict.used.tls, "") << suite << ": nothing was negotiated";
+    EXPECT_EQ(verdict.used.cipher, "") << suite;
+  }
+}
+
 TEST(Cells, ALibraryThatTellsAnotherVersionFails) {
   const Verdict verdict = run_doctored(Doctoring::other_version_told, send_load(openssl_cell()));
   EXPECT_EQ(verdict.kind, VerdictKind::fail);
