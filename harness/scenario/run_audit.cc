@@ -169,6 +169,9 @@ void Run::audit_claims(Verdict& verdict) const {
     if (cell.tls != TlsChoice::none) {
       demand("psk", cell.auth == Auth::psk ? "yes" : "no", used.psk != 0 ? "yes" : "no");
     }
+    if (cell.tls != TlsChoice::none && cell.auth == Auth::certificate && client) {
+      demand("peer verified", "yes", used.peer_verified != 0 ? "yes" : "no");
+    }
   });
 }
 

@@ -123,6 +123,35 @@ TEST(Cells, TheVerdictSaysWhatWasUsedAlsoWithoutAConnection) {
   }
 }
 
+Cell certificate_cell(const std::string& client) {
+  Cell cell = openssl_cell();
+  cell.client = client;
+  cell.auth = Auth::certificate;
+  return cell;
+}
+
+TEST(Cells, AClientThatVerifiesNothingFails) {
+  for (const char* client : {"openssl", "gnutls", "mbedtls"}) {
+    const Verdict good = run_doctored(Doctoring::nothing, send_load(certificate_cell(client)));
+    EXPECT_EQ(good.kind, VerdictKind::pass) << verdict_json(good);
+    const Verdict verdict = run_doctored(Doctoring::verification_off, send_load(certificate_cell(client)));
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    EXPECT_EQ(verdict.reason, "client 0: the cell claims peer verified yes, really used was no");
+  }
+}
+
+TEST(Cells, AHostThatTheCertificateDoesNotNameIsNotConnectedTo) {
+  for (const char* client : {"openssl", "gnutls", "mbedtls"}) {
+    Scenario scenario = send_load(certificate_cell(client));
+    scenario.ops_may_fail = true;
+    scenario.all_delivered = false;
+    const Verdict verdict = run_doctored(Doctoring::other_host, scenario);
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    EXPECT_TRUE(verdict.reason.starts_with("client 0: connected was to come as ok, and came as verification_failed ("))
+        << verdict.reason;
+  }
+}
+
 TEST(Cells, ALibraryThatTellsAnotherVersionFails) {
   const Verdict verdict = run_doctored(Doctoring::other_version_told, send_load(openssl_cell()));
   EXPECT_EQ(verdict.kind, VerdictKind::fail);

@@ -52,6 +52,9 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
     other.certificate_pem = server ? own.certificate_chain_pem.c_str() : nullptr;
     other.private_key_pem = server ? own.private_key_pem.c_str() : nullptr;
   }
+  if (active == Doctoring::verification_off) {
+    other.verify_peer = 0;
+  }
   return house_subject()->context_create(&other, context, error);
 }
 
@@ -61,6 +64,9 @@ rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::
   rig_socket_config other = *config;
   if (active == Doctoring::other_nodelay_client) {
     other.nodelay = 1 - config->nodelay;
+  }
+  if (active == Doctoring::other_host) {
+    other.host = "elsewhere.test";
   }
   return house_subject()->connect(loop, context, host, port, &other, callbacks, user, socket, error);
 }

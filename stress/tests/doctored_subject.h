@@ -19,6 +19,8 @@ enum class Doctoring : std::uint8_t {
   other_library_server,   // server contexts are
   other_version_told,     // info() names another version of the library
   certificates_for_psk,   // contexts authenticate by certificates instead of the key
+  verification_off,       // client contexts accept every certificate
+  other_host,             // connections are made to another host than the certificate names
   fast_track_hidden,      // fast track is always on, and info() says it is not
   poller_missing,         // no poller but select
   tls12_missing,          // the library cannot do TLS 1.2
