@@ -505,6 +505,7 @@ std::expected<Need, Error> GnutlsEngine::close_notify(CipherOut& out) {
 
 Facts GnutlsEngine::facts() const {
   Facts facts = facts_;
+  facts.library = "gnutls";
   if (!handshake_done_) {
     return facts;
   }

@@ -511,6 +511,7 @@ std::expected<Need, Error> MbedtlsEngine::close_notify(CipherOut& out) {
 
 Facts MbedtlsEngine::facts() const {
   Facts facts = facts_;
+  facts.library = "mbedtls";
   if (!handshake_done_) {
     return facts;
   }

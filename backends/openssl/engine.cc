@@ -512,6 +512,7 @@ std::expected<Need, Error> OpensslEngine::close_notify(CipherOut& out) {
 
 Facts OpensslEngine::facts() const {
   Facts facts = facts_;
+  facts.library = "openssl";
   try {
     facts.cipher = cipher_ == nullptr ? "" : cipher_;
     facts.alpn = alpn_.view();

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include "harness/base/bytes.h"
 #include "harness/base/error.h"
@@ -72,8 +73,10 @@ struct ReadStep {
   bool end = false;
 };
 
-// Facts is what a connection really negotiated, read back from the library.
+// Facts is what a connection really uses and has negotiated: `library` is known to the engine from its making on, the
+// rest is read back from the library.
 struct Facts {
+  std::string_view library;  // whose engine this is: Backend::name() of the code that runs, whoever was asked for
   TlsVersion version = TlsVersion::none;
   std::string cipher;            // the library's own name of the cipher suite; empty before the handshake
   std::string alpn;              // the protocol chosen by ALPN; empty if none
@@ -142,7 +145,7 @@ class TlsEngine {
   // nothing.
   virtual std::expected<Need, Error> close_notify(CipherOut& out) = 0;
 
-  // facts reads back what was negotiated. Meaningful once the handshake is done. Errors: none; strings may be empty
+  // facts reads back what is used. All but `library` is meaningful once the handshake is done. Errors: none; strings may be empty
   // if memory ran out.
   virtual Facts facts() const = 0;
 

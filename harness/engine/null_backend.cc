@@ -89,6 +89,7 @@ class NullEngine final : public TlsEngine {
 
   Facts facts() const override {
     Facts facts;
+    facts.library = "null";
     facts.handshakes = handshake_done_ ? 1 : 0;
     return facts;
   }

@@ -20,8 +20,6 @@ struct rig_loop {
 
 struct rig_context {
   std::shared_ptr<const rig::Context> context;
-  std::string library;
-  std::string library_version;
 };
 
 // rig_socket forwards the callbacks of one socket, and dies when it is both closed and destroyed.
@@ -29,8 +27,6 @@ struct rig_socket final : rig::SocketEvents {
   std::shared_ptr<rig::TlsSocket> socket;
   rig_socket_callbacks callbacks{};
   void* user = nullptr;
-  std::string library;
-  std::string library_version;
   bool destroyed = false;
   bool ended = false;  // `closed` was delivered
 
@@ -68,8 +64,6 @@ struct rig_listener final : rig::ListenerEvents {
   std::shared_ptr<rig::Listener> listener;
   rig_listener_callbacks callbacks{};
   void* user = nullptr;
-  std::string library;
-  std::string library_version;
   bool accepting = false;  // inside on_accepted
   bool closed = false;
 
@@ -118,8 +112,16 @@ void copy_text(char (&target)[bytes], std::string_view text) {
 
 void library_version(const char* library, char* text, size_t text_bytes) {
   const Backend* const backend = find_backend(library);
-  if (text_bytes > 0) {
-    std::snprintf(text, text_bytes, "%s", backend != nullptr ? backend->runtime_version().c_str() : "");
+  if (text_bytes == 0) {
+    return;
+  }
+  text[0] = '\0';
+  try {
+    if (backend != nullptr) {
+      std::snprintf(text, text_bytes, "%s", backend->runtime_version().c_str());
+    }
+  } catch (const std::bad_alloc&) {
+    // Without memory the version is not told, and a claim about it fails.
   }
 }
 
@@ -198,7 +200,7 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
     if (!made.has_value()) {
       return to_abi(made.error(), error);
     }
-    *context = new rig_context{std::move(*made), config->library, backend->runtime_version()};
+    *context = new rig_context{std::move(*made)};
     return RIG_OK;
   } catch (const std::bad_alloc&) {
     return out_of_memory(error);
@@ -234,8 +236,6 @@ rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16
     auto made = std::make_unique<rig_listener>();
     made->callbacks = *callbacks;
     made->user = listener_user;
-    made->library = context->library;
-    made->library_version = context->library_version;
     ListenerConfig listener_config{.socket = socket_config(*config)};
     if (config->connections_max != 0) {
       listener_config.connections_max = config->connections_max;
@@ -271,8 +271,6 @@ rig_status connect(rig_loop* loop, rig_context* context, const char* host, uint1
     auto made = std::make_unique<rig_socket>();
     made->callbacks = *callbacks;
     made->user = user;
-    made->library = context->library;
-    made->library_version = context->library_version;
     const EngineConfig engine{.host = config->host != nullptr ? config->host : "", .resume = {}};
     auto connected =
         TlsSocket::connect(loop->loop, *context->context, engine, {host, port}, socket_config(*config), *made);
@@ -336,8 +334,9 @@ void destroy(rig_socket* socket) {
 void info(rig_socket* socket, rig_socket_info* abi) {
   const SocketInfo now = socket->socket->info();
   *abi = {};
-  copy_text(abi->library, socket->library);
-  copy_text(abi->library_version, socket->library_version);
+  // Both are the engine's own: what was asked for has no part in the answer.
+  copy_text(abi->library, now.facts.library);
+  library_version(abi->library, abi->library_version, sizeof abi->library_version);
   copy_text(abi->poller, poller_kind_name(now.poller));
   copy_text(abi->cipher, now.facts.cipher);
   abi->fast_track = now.fast_track ? 1 : 0;
@@ -413,8 +412,6 @@ void rig_listener::on_accepted(const std::shared_ptr<rig::TlsSocket>& socket) {
     return;  // not adopted: the listener destroys it
   }
   accepted->socket = socket;
-  accepted->library = library;
-  accepted->library_version = library_version;
   accepting = true;
   callbacks.accepted(user, accepted);
   accepting = false;

@@ -122,6 +122,15 @@ struct LiesAboutItsFacts final : ForwardingEngine {
   }
 };
 
+struct NamesAnotherLibrary final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  Facts facts() const override {
+    Facts facts = inner_->facts();
+    facts.library = "another";
+    return facts;
+  }
+};
+
 struct SendsCloseNotifyTwice final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
   std::expected<Need, Error> close_notify(CipherOut& out) override {
@@ -230,6 +239,7 @@ void register_canaries() {
       {"sends_no_alert", "server_certificates", Auth::certificate, plant<SendsNoAlert>},
       {"names_the_wrong_need", "every_output_capacity", Auth::psk, plant<NamesTheWrongNeed>},
       {"lies_about_its_facts", "handshake_echo_close", Auth::psk, plant<LiesAboutItsFacts>},
+      {"names_another_library", "handshake_echo_close", Auth::psk, plant<NamesAnotherLibrary>},
       {"sends_close_notify_twice", "half_close", Auth::psk, plant<SendsCloseNotifyTwice>},
       {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, true},
       {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, true},

@@ -50,6 +50,8 @@ void capabilities_are_consistent(const Backend& backend) {
 void facts_agree(const Cell& cell, EnginePair& pair) {
   const Facts client = pair.engine(Side::client).facts();
   const Facts server = pair.engine(Side::server).facts();
+  EXPECT_EQ(client.library, cell.client->name());
+  EXPECT_EQ(server.library, cell.server->name());
   EXPECT_EQ(client.version, cell.version);
   EXPECT_EQ(server.version, cell.version);
   EXPECT_FALSE(client.cipher.empty());

@@ -28,6 +28,10 @@ TEST_F(Null, capabilities_claim_nothing) {
   EXPECT_FALSE(can.tls12 || can.tls13 || can.certificates || can.psk || can.close_notify || can.resumption);
 }
 
+TEST_F(Null, says_whose_engine_it_is_before_the_handshake) {
+  EXPECT_EQ(engine_->facts().library, null_backend().name());
+}
+
 TEST_F(Null, verbs_before_the_handshake_are_invalid) {
   std::uint8_t byte = 0;
   EXPECT_EQ(engine_->read({&byte, 1}, out_).error().code(), Code::invalid_state);
