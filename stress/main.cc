@@ -38,6 +38,7 @@ class StressCase : public testing::Test {
     const auto kept = keep_scenario(scenario, setting("TLSRIG_KEEP", "tlsrig-failures"));
     ADD_FAILURE() << verdict_json(verdict) << "\n"
                   << verdict.reason << "\n"
+                  << (verdict.lacking.empty() ? "" : "not the subject's fault: " + verdict.lacking + "\n")
                   << (kept.has_value() ? "tlsrig replay " + *kept : std::string(kept.error().detail()));
     if (verdict.kind == VerdictKind::hang) {
       std::cerr << "a hang leaves threads behind: this process ends here\n";

@@ -21,6 +21,7 @@
 
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
+#include "harness/scenario/environment.h"
 #include "harness/subjects/subjects.h"
 
 namespace rig::cli {
@@ -36,8 +37,6 @@ struct Finding {
   State state;
   std::string sentence;
 };
-
-constexpr rlim_t descriptors_needed = 1024;
 
 Finding good(std::string_view area, std::string_view name, std::string sentence) {
   return {std::string(area), std::string(name), State::good, std::move(sentence)};
@@ -129,13 +128,12 @@ Finding epoll() {
 }
 
 Finding descriptors() {
+  if (const auto lacking = descriptors_lacking(); lacking.has_value()) {
+    return missing("kernel", "descriptors", *lacking);
+  }
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  const std::string text = std::to_string(limit.rlim_cur);
-  return limit.rlim_cur >= descriptors_needed
-             ? good("kernel", "descriptors", "up to " + text)
-             : missing("kernel", "descriptors",
-                       "only " + text + "; the suites need " + std::to_string(descriptors_needed) + ": ulimit -n 4096");
+  return good("kernel", "descriptors", "up to " + std::to_string(limit.rlim_cur));
 }
 
 Finding proc() {

@@ -120,6 +120,9 @@ int replay(const ReplayCommand& command) {
     return refuse(finished.error());
   }
   Verdict& verdict = finished->verdict;
+  if (!verdict.lacking.empty()) {
+    return refuse({exit_lacking, verdict.lacking});
+  }
   const std::string diverged = divergence(*scenario, verdict);
   if (!diverged.empty()) {
     std::fprintf(stderr, "DIVERGED: %s\n", diverged.c_str());

@@ -205,6 +205,9 @@ class Session {
         if (running.first.has_value()) {
           compare(running.first->verdict, finished.verdict, fixed_addresses_);
         }
+        if (!finished.verdict.lacking.empty()) {
+          return Refusal{exit_lacking, finished.verdict.lacking};
+        }
         take(finished, running.scenario);
       }
       if (interrupts_.came()) {

@@ -105,6 +105,7 @@ class Run final : public EndWorld, public ScriptWorld {
   void finish_streams(bool all_delivered);
   void note_violations(Verdict& verdict) const;
   void audit_outcomes(Verdict& verdict) const;
+  void note_lacking(Verdict& verdict) const;
   void audit_claims(Verdict& verdict) const;
   void note_used(Verdict& verdict) const;
   void count(Verdict& verdict) const;

@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "harness/scenario/environment.h"
 #include "harness/scenario/run.h"
 #include "harness/subjects/abi.h"
 
@@ -68,6 +69,7 @@ void Run::audit(Verdict& verdict) {
   audit_outcomes(verdict);
   audit_claims(verdict);
   note_used(verdict);
+  note_lacking(verdict);
 }
 
 void Run::audit_stalled(Verdict& verdict) {
@@ -77,6 +79,20 @@ void Run::audit_stalled(Verdict& verdict) {
   if (log_.count() > 0) {
     verdict.reason += "; " + report_of(verdict.violations.front());
   }
+  note_lacking(verdict);
+}
+
+// A connection that this machine had nothing left for says nothing about the subject; a law that was broken does. In
+// the lab such errors are made on purpose.
+void Run::note_lacking(Verdict& verdict) const {
+  if (verdict.kind == VerdictKind::pass || log_.count() > 0 || scenario_.cell.world == World::lab) {
+    return;
+  }
+  each_end([&verdict](const End& end) {
+    if (const auto outcome = end.connected_outcome(); outcome.error.has_value() && verdict.lacking.empty()) {
+      verdict.lacking = lack_behind(*outcome.error).value_or("");
+    }
+  });
 }
 
 void Run::note_violations(Verdict& verdict) const {

@@ -18,6 +18,7 @@
 
 #include "harness/engine/backend.h"
 #include "harness/oracle/hygiene_probe.h"
+#include "harness/scenario/environment.h"
 #include "harness/scenario/lab_run.h"
 #include "harness/scenario/run.h"
 #include "harness/scenario/scenario_check.h"
@@ -97,6 +98,9 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
   if (const Status opened = run->open(); !opened.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the run could not be set up: " + std::string(opened.error().detail());
+    if (scenario.cell.world == World::loopback) {
+      verdict.lacking = lack_behind(opened.error()).value_or("");
+    }
     abandon(std::move(run));  // what was opened half is not worth a second error
     return;
   }
@@ -151,6 +155,11 @@ std::string describe_exit(int status) {
   return "it exited with " + std::to_string(WEXITSTATUS(status));
 }
 
+void no_process(const Error& error, Verdict& verdict) {
+  verdict.reason = "no fresh process: " + std::string(error.detail());
+  verdict.lacking = lack_behind(error).value_or("");
+}
+
 // Runs the scenario in a newly executed copy of this program: the text goes in through one pipe, the verdict comes out
 // of another. The child has its own watchdog.
 void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, Verdict& verdict) {
@@ -158,7 +167,7 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
   std::array<int, 2> in{};
   std::array<int, 2> out{};
   if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0) {
-    verdict.reason = std::string(system_error("pipe2", errno).detail());
+    no_process(system_error("pipe2", errno), verdict);
     return;
   }
   posix_spawn_file_actions_t actions;
@@ -175,7 +184,7 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
   ::close(in[0]);
   ::close(out[1]);
   if (spawned != 0) {
-    verdict.reason = std::string(system_error("posix_spawn", spawned).detail());
+    no_process(system_error("posix_spawn", spawned), verdict);
   } else {
     const std::string text = print_scenario(scenario);
     static_cast<void>(::write(in[1], text.data(), text.size()));
@@ -225,6 +234,10 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   } else if (const auto why = incapable(scenario, **found); why.has_value()) {
     verdict.kind = VerdictKind::skip;
     verdict.reason = *why;
+  } else if (const auto lack = lacking_before(scenario); lack.has_value()) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reason = "the run was not begun: " + *lack;
+    verdict.lacking = *lack;
   } else if (scenario.settings.fresh_process && !options.child) {
     run_in_fresh_process(scenario, options, verdict);
   } else if (scenario.cell.world == World::lab) {

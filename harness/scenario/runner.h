@@ -32,7 +32,8 @@ struct RunOptions {
 };
 
 // run_scenario runs it in this process, or in a fresh one if the scenario asks for that, and never throws. What the
-// subject cannot do (its capabilities) ends as `skip` with the reason. Sockets are closed, then drained, then the loops
+// subject cannot do (its capabilities) ends as `skip` with the reason; what this machine cannot
+// give is said in Verdict::lacking. Sockets are closed, then drained, then the loops
 // and contexts are destroyed, whatever happened, as far as the subject lets it: what it does not give back is kept.
 // After a hang (Verdict::kind) sockets are closed as well, so that the laws of a close are asked, but the process
 // should end: threads may still be stuck in the subject. Thread: one at a time per process where the scenario uses

@@ -132,6 +132,9 @@ Verdict read_verdict(const Json& json) {
       throw Refusal{"its hash '" + text + "' is no hexadecimal number of 64 bits"};
     }
   }
+  if (const auto lacking = json.find("lacking"); lacking != json.end()) {
+    verdict.lacking = lacking->get<std::string>();
+  }
   if (const auto lab = json.find("lab"); lab != json.end()) {
     const auto scenario = parse_scenario("scenario 1\n" + lab->get<std::string>());
     if (!scenario.has_value()) {
@@ -197,6 +200,9 @@ std::string verdict_json(const Verdict& verdict) {
   std::array<char, 17> hash{};
   std::snprintf(hash.data(), hash.size(), "%016llx", static_cast<unsigned long long>(verdict.trace_hash));
   json["hash"] = hash.data();
+  if (!verdict.lacking.empty()) {
+    json["lacking"] = verdict.lacking;
+  }
   if (verdict.lab.has_value()) {
     json["lab"] = lab_lines(verdict);
   }

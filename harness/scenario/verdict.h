@@ -43,6 +43,9 @@ struct Verdict {
   Cell cell_claimed;
   std::uint64_t seed = 0;
   std::string reason;  // one sentence; empty for a pass
+  // lacking is what this machine could not give (descriptors, ports, memory), and what to do; empty: nothing. Such a
+  // run is `fail`, but says nothing about the subject: tlsrig ends with "lacking" and counts it nowhere.
+  std::string lacking;
   std::vector<Violation> violations;
   std::uint64_t violation_count = 0;
   std::map<std::string, std::uint64_t> counters;
@@ -57,7 +60,8 @@ struct Verdict {
 
 // verdict_json is one line of JSON, without a line end. Keys: suite, cell, claimed, seed, verdict, reason, violations,
 // violation_count, counters, used, repro, seconds, hash (as hexadecimal text: a JSON reader may keep only 53 bits of a
-// number), and lab, as the lines of a scenario, of a run that was in the lab. Bytes that are not UTF-8, as a library's text may have them, become U+FFFD.
+// number), lacking if it is not empty, and lab, as the lines of a scenario, of a run that was in the lab. Bytes that
+// are not UTF-8, as a library's text may have them, become U+FFFD.
 std::string verdict_json(const Verdict& verdict);
 
 // verdict_from_json reads such a line. Only `verdict` must be there; other keys that are missing mean the default, and

@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,48 @@ class Lacking(Command):
 
     def test_no_descriptors_for_a_case(self):
         self.lacking("ulimit -n 6", r"no process for a case: .*raise the limit \(ulimit -n\)", "run", *ONE)
+
+    def test_few_descriptors(self):
+        self.write("a.scn", self.plain_scenario(False))
+        for limit in (8, 9, 10, 11, 12, 200):
+            sentence = r"only \d+ descriptors are free, a case needs up to 256; raise the limit: ulimit -n 4096"
+            self.lacking(f"ulimit -n {limit}", sentence, "run", *ONE, "--report", "report")
+            self.lacking(f"ulimit -n {limit}", sentence, "replay", "a.scn")
+            self.lacking(f"ulimit -n {limit}", sentence, "replay", "--in-process", "a.scn")
+
+    def test_no_free_port(self):
+        self.write("a.scn", self.plain_scenario(False))
+        lo_up = ("import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, "
+                 "struct.pack('16sH14x', b'lo', 1 | 64))")
+        inside = (f"{sys.executable} -c {shlex.quote(lo_up)}; "
+                  "echo '40000 40000' > /proc/sys/net/ipv4/ip_local_port_range")
+        good = self.in_own_network(inside.split("; echo", maxsplit=1)[0], "replay", "a.scn")
+        self.assertEqual(good.returncode, 0, good)
+        for arguments in (["run", *ONE, "--report", "report"], ["replay", "a.scn"]):
+            result = self.in_own_network(inside, *arguments)
+            self.assertEqual(result.returncode, 3, result)
+            self.assertRegex(result.stderr, r"\Atlsrig: no port is free on the loopback \([^\n]*\); end what holds "
+                                            r"them, or widen net\.ipv4\.ip_local_port_range\n\Z")
+            self.assertNotIn("FAIL", result.stdout)
+            self.assertEqual(os.listdir(self.at), ["a.scn"])
+
+    def plain_scenario(self, ipv6):
+        """The text of the scenario that ONE runs, as a failure of it is kept, over either IP."""
+        self.tlsrig("run", "--subject", BAD, *ONE, "--keep", "kept", bad="abort")
+        name = [file for file in os.listdir(os.path.join(self.at, "kept")) if file.endswith(".scn")][0]
+        with open(os.path.join(self.at, "kept", name), encoding="utf-8") as file:
+            text = file.read()
+        shutil.rmtree(os.path.join(self.at, "kept"))
+        text = re.sub(r" subject=\S+", " subject=house", text)
+        return re.sub(r" ipv6=\S+", " ipv6=on" if ipv6 else " ipv6=off", text)
+
+    def in_own_network(self, setting, *arguments):
+        """Run in a network of its own. Where the system does not let this user have one, the test cannot be asked."""
+        network = ["unshare", "--user", "--map-root-user", "--net"]
+        if subprocess.run([*network, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no network namespaces here (unshare -rn)")
+        return subprocess.run([*network, "bash", "-c", f"{setting}; exec {shlex.join([TLSRIG, *arguments])}"],
+                              cwd=self.at, capture_output=True, text=True, timeout=LIMIT, check=False)
 
     def test_an_earlier_report_is_left_alone(self):
         self.assertEqual(self.tlsrig("run", *ONE, "--report", "report").returncode, 0)

@@ -26,6 +26,7 @@ Verdict example() {
   verdict.cell = cell_name(verdict.cell_claimed);
   verdict.seed = std::numeric_limits<std::uint64_t>::max();
   verdict.reason = "nothing happened any more: \"client 0\" waits\nfor <&>";
+  verdict.lacking = "no port is free";
   verdict.violations = {{Law::c1_exactly_once, "client 0", "op 3 never completed"},
                         {Law::h1_nothing_left, "server 1", "an error was left behind"}};
   verdict.violation_count = 7;
@@ -44,6 +45,7 @@ void expect_same(const Verdict& a, const Verdict& b) {
   EXPECT_EQ(a.cell_claimed, b.cell_claimed);
   EXPECT_EQ(a.seed, b.seed);
   EXPECT_EQ(a.reason, b.reason);
+  EXPECT_EQ(a.lacking, b.lacking);
   ASSERT_EQ(a.violations.size(), b.violations.size());
   for (std::size_t i = 0; i < a.violations.size(); ++i) {
     EXPECT_EQ(a.violations[i].law, b.violations[i].law);
