@@ -94,29 +94,16 @@ void find_subjects(std::vector<Finding>& findings) {
   }
 }
 
-Finding loopback(int family, std::string_view name) {
-  const Descriptor socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage address{};
-  socklen_t length = sizeof(sockaddr_in);
-  if (family == AF_INET) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-    v4.sin_family = AF_INET;
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_addr = in6addr_loopback;
-    length = sizeof(sockaddr_in6);
-  }
-  if (socket.open() && ::bind(socket.number(), reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-      ::listen(socket.number(), 1) == 0) {
+Finding loopback(bool ipv6) {
+  const std::string_view name = ipv6 ? "IPv6" : "IPv4";
+  const Status tried = try_loopback(ipv6);
+  if (tried.has_value()) {
     return good("kernel", name, "a listener can be opened");
   }
-  const std::string why = std::strerror(errno);
+  const auto lacking = ipv6 ? ipv6_lacking() : std::nullopt;
   return missing("kernel", name,
-                 "no listener on the loopback address (" + why + "); " +
-                     (family == AF_INET6 ? "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0"
-                                         : "bring the interface up: ip link set lo up"));
+                 lacking.value_or("no listener on the loopback address (" + std::string(tried.error().detail()) +
+                                  "); bring the interface up: ip link set lo up"));
 }
 
 Finding epoll() {
@@ -184,8 +171,8 @@ std::vector<Finding> look() {
   utsname system{};
   ::uname(&system);
   findings.push_back(good("kernel", system.sysname, system.release));
-  findings.push_back(loopback(AF_INET, "IPv4"));
-  findings.push_back(loopback(AF_INET6, "IPv6"));
+  findings.push_back(loopback(false));
+  findings.push_back(loopback(true));
   findings.push_back(epoll());
   findings.push_back(good("kernel", "poll, select", "work; select takes descriptors below 1024"));
   findings.push_back(descriptors());

@@ -32,7 +32,7 @@ namespace {
 
 constexpr const char* child_flag = "--tlsrig-child";
 
-// What the subject cannot do is no failure of it, but nothing was tested either.
+// What the subject or this machine cannot do is no failure of the subject, but nothing was tested either.
 std::optional<std::string> incapable(const Scenario& scenario, const rig_subject& subject) {
   const Cell& cell = scenario.cell;
   const std::uint32_t poller = cell.poller == PollerChoice::epoll  ? RIG_POLLER_EPOLL
@@ -58,7 +58,12 @@ std::optional<std::string> incapable(const Scenario& scenario, const rig_subject
       return std::string(subject.name) + " cannot switch its fast track off";
     }
   }
-  return std::nullopt;
+  return cell.ipv6 && cell.world == World::loopback ? ipv6_lacking() : std::nullopt;
+}
+
+// In the lab descriptors come from its own kernel.
+std::optional<std::string> lacking_before(const Scenario& scenario) {
+  return scenario.cell.world == World::loopback ? descriptors_lacking() : std::nullopt;
 }
 
 // Law H1 is asked of what the libraries of this build keep per thread. A subject that was loaded from a shared object

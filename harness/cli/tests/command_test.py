@@ -125,6 +125,15 @@ class Lacking(Command):
     def test_no_descriptors_for_a_case(self):
         self.lacking("ulimit -n 6", r"no process for a case: .*raise the limit \(ulimit -n\)", "run", *ONE)
 
+    def test_ipv6_that_is_not_there_is_a_skip_that_says_so(self):
+        advice = "no IPv6 on the loopback; enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0"
+        self.write("a.scn", self.plain_scenario(True))
+        inside = "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6"
+        result = self.in_own_network(inside, "replay", "a.scn")
+        self.assertEqual(result.returncode, 3, result)
+        self.assertRegex(result.stdout, r"\ASKIP [^\n]*: " + re.escape(advice))
+        self.assertIn(advice, self.in_own_network(inside, "doctor").stdout)
+
     def test_few_descriptors(self):
         self.write("a.scn", self.plain_scenario(False))
         for limit in (8, 9, 10, 11, 12, 200):
