@@ -139,7 +139,8 @@ std::vector<ValuePair> value_pairs(const Case& one) {
 }
 
 // The quick matrix: each suite on each pairing and version, with fast track on and off, the pollers taking turns; then
-// whatever is needed until every pair of axis values that occurs in the full matrix occurs here.
+// what belongs to a named row, and whatever is needed until every pair of axis values that occurs in the full matrix
+// occurs here.
 std::vector<Case> quick_of(std::vector<Case> full, std::size_t pollers) {
   std::vector<Case> quick;
   std::vector<Case> rest;
@@ -163,7 +164,8 @@ std::vector<Case> quick_of(std::vector<Case> full, std::size_t pollers) {
   }
   for (Case& one : rest) {
     const std::vector<ValuePair> pairs_of_one = value_pairs(one);
-    if (!std::ranges::all_of(pairs_of_one, [&](const ValuePair& pair) { return covered.contains(pair); })) {
+    const bool named = std::ranges::any_of(rows(), [&one](const Row& row) { return row.has(one.cell); });
+    if (named || !std::ranges::all_of(pairs_of_one, [&](const ValuePair& pair) { return covered.contains(pair); })) {
       take(std::move(one));
     }
   }
@@ -174,6 +176,27 @@ std::vector<Case> quick_of(std::vector<Case> full, std::size_t pollers) {
 
 std::string case_name(const Case& one) {
   return std::string(one.suite->name) + "." + cell_name(one.cell);
+}
+
+bool Row::has(const Cell& cell) const {
+  return cell.client == client && cell.server == server && cell.poller == poller && cell.fast_track == fast_track;
+}
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all = [] {
+    std::vector<Row> found;
+    const auto json = nlohmann::json::parse(matrix_json);
+    for (const auto& row : json.at("rows")) {
+      found.push_back({.name = row.at("name"),
+                       .preset = row.at("preset"),
+                       .client = row.at("client"),
+                       .server = row.at("server"),
+                       .poller = from_word<PollerChoice>(row.at("poller").get<std::string>()).value(),
+                       .fast_track = row.at("fast_track") == "on"});
+    }
+    return found;
+  }();
+  return all;
 }
 
 std::vector<Case> cases(Matrix matrix, const rig_subject& subject) {

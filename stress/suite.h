@@ -45,8 +45,25 @@ struct Case {
 // case_name is "send_load.openssl~gnutls.tls12.epoll.fast_off": suite and cell_name().
 std::string case_name(const Case& one);
 
-// Matrix is which cells are taken: `quick` covers every pair of axis values and every suite on every backend, `full` is
-// every suite x fast track x poller x client~server pairing x version that applies.
+// Row is a part of the matrix that has a name: every suite at one pairing, poller and fast track, in the build of one
+// CMake preset.
+struct Row {
+  std::string name;
+  std::string preset;
+  std::string client;
+  std::string server;
+  PollerChoice poller = PollerChoice::epoll;
+  bool fast_track = true;
+
+  // has says whether `cell` is one of the row, in whichever build.
+  bool has(const Cell& cell) const;
+};
+
+// rows lists those of ci/matrix.json.
+const std::vector<Row>& rows();
+
+// Matrix is which cells are taken: `quick` covers every pair of axis values, every suite on every backend and every
+// cell of a named row, `full` is every suite x fast track x poller x client~server pairing x version that applies.
 enum class Matrix : std::uint8_t { quick, full };
 
 // cases lists the matrix of `subject`, in a fixed order without doubles. Authentication and nodelay on either side are

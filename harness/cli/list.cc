@@ -156,6 +156,22 @@ Entry case_entry(const Case& one) {
           ""};
 }
 
+// The preset that builds programs like this one, of those that rows name.
+constexpr std::string_view preset_of_this_build() {
+#if defined(__SANITIZE_ADDRESS__)
+  return "asan";
+#elif defined(__SANITIZE_THREAD__)
+  return "tsan";
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  return "asan";
+#elif __has_feature(thread_sanitizer)
+  return "tsan";
+#endif
+#endif
+  return "dev";
+}
+
 // Text as CTest's language takes it whatever it holds.
 std::string bracketed(const std::string& text) {
   return "[==[" + text + "]==]";
@@ -189,6 +205,11 @@ std::string ctest_lines(const std::vector<Case>& cases, const Selection& selecti
     }
     if (smoke.contains(&one)) {
       labels += ";smoke";
+    }
+    for (const Row& row : rows()) {
+      if (row.has(one.cell) && row.preset == preset_of_this_build()) {
+        labels += ";" + row.name;
+      }
     }
     text += "add_test(" + name + " " + bracketed(program) + " " + bracketed("--gtest_filter=" + case_name(one)) + ")\n";
     text += "set_tests_properties(" + name + " PROPERTIES TIMEOUT 600 LABELS " + bracketed(labels) +

@@ -112,22 +112,50 @@ TEST(MatrixCover, TheQuickOneIsPartOfTheFullOne) {
   }
 }
 
-TEST(MatrixCover, TheNamedRowsAreInTheQuickOne) {
+TEST(MatrixCover, EveryCellOfANamedRowIsInTheQuickOne) {
   const auto matrix = nlohmann::json::parse(matrix_json);
-  const std::vector<Case> quick = house_cases(Matrix::quick);
-  std::set<std::string> rows;
+  const std::set<std::string> quick = names(house_cases(Matrix::quick));
+  std::set<std::string> rows_met;
   for (const auto& row : matrix.at("rows")) {
-    rows.insert(row.at("name"));
-    const auto fits_row = [&row](const Case& one) {
-      return one.cell.client == row.at("client").get<std::string>() &&
-             one.cell.server == row.at("server").get<std::string>() &&
-             word(one.cell.poller) == row.at("poller").get<std::string>() &&
-             on_off(one.cell.fast_track) == row.at("fast_track").get<std::string>();
-    };
-    EXPECT_GE(std::ranges::count_if(quick, fits_row), 1) << row.at("name");
+    rows_met.insert(row.at("name"));
+    EXPECT_EQ(row.at("preset"), "asan") << row.at("name");
+    std::set<std::string> suites_met;
+    for (const Case& one : house_cases(Matrix::full)) {
+      if (one.cell.client == row.at("client").get<std::string>() &&
+          one.cell.server == row.at("server").get<std::string>() &&
+          word(one.cell.poller) == row.at("poller").get<std::string>() &&
+          on_off(one.cell.fast_track) == row.at("fast_track").get<std::string>()) {
+        suites_met.insert(std::string(one.suite->name));
+        EXPECT_TRUE(quick.contains(case_name(one))) << row.at("name") << " has " << case_name(one);
+      }
+    }
+    EXPECT_GE(suites_met.size(), 15u) << row.at("name");
   }
-  EXPECT_TRUE(rows.contains("select-openssl-fast-off-asan"));
-  EXPECT_TRUE(rows.contains("epoll-gnutls-fast-off-asan"));
+  EXPECT_EQ(rows_met, (std::set<std::string>{"select-openssl-fast-off-asan", "epoll-gnutls-fast-off-asan"}));
+}
+
+TEST(MatrixRows, AreThoseOfTheFileAndHaveTheirOwnCellsOnly) {
+  ASSERT_EQ(rows().size(), 2u);
+  const Row& row = rows().front();
+  EXPECT_EQ(row.name, "select-openssl-fast-off-asan");
+  EXPECT_EQ(row.preset, "asan");
+  Cell cell;
+  cell.client = cell.server = "openssl";
+  cell.poller = PollerChoice::select;
+  cell.fast_track = false;
+  EXPECT_TRUE(row.has(cell));
+  EXPECT_FALSE(rows().back().has(cell));
+  Cell other_client = cell;
+  other_client.client = "gnutls";
+  Cell other_server = cell;
+  other_server.server = "gnutls";
+  Cell other_poller = cell;
+  other_poller.poller = PollerChoice::poll;
+  Cell other_track = cell;
+  other_track.fast_track = true;
+  for (const Cell& other : {other_client, other_server, other_poller, other_track}) {
+    EXPECT_FALSE(row.has(other)) << cell_name(other);
+  }
 }
 
 TEST(MatrixNames, AreUniqueAndAlwaysTheSame) {

@@ -22,7 +22,7 @@ ONE = ["--suite", "send_load", "--client", "null", "--tls", "none", "--poller", 
        "--size", "tiny"]
 LIMIT = 300
 CI = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../ci")
-CI_RIG = os.path.join(CI, "rig")
+CI_RIG, MATRIX = os.path.join(CI, "rig"), os.path.join(CI, "matrix.json")
 
 
 class Command(unittest.TestCase):
@@ -422,6 +422,20 @@ class Lists(Command):
         self.assertIn("add_test([==[stress.send_load.null~null.plain.epoll.fast_on]==] [==[/at/stress]==] "
                       "[==[--gtest_filter=send_load.null~null.plain.epoll.fast_on]==])\n", text)
         self.assertIn("LABELS [==[stress;full;subject:house;world:loopback;backend:null;smoke]==]", text)
+
+    def test_a_named_row_is_a_label_in_the_preset_that_it_names(self):
+        with open(MATRIX, encoding="utf-8") as file:
+            rows = json.load(file)["rows"]
+        lines = self.tlsrig("list", "cases", "--matrix", "quick", "--ctest", "/at/stress").stdout.splitlines()
+        labels = dict(re.search(r"\(\[==\[(\S+)\]==\] .* LABELS \[==\[(\S+)\]==\]", line).groups()
+                      for line in lines if line.startswith("set_tests_properties"))
+        for row in rows:
+            narrowed = ["--client", row["client"], "--server", row["server"], "--poller", row["poller"],
+                        "--fast-track", row["fast_track"]]
+            members = set(self.tlsrig("list", "cases", *narrowed).stdout.split())
+            self.assertTrue(members, row)
+            labelled = {name for name, words in labels.items() if row["name"] in words.split(";")}
+            self.assertEqual(labelled, members if (row["preset"], SANITIZER) == ("asan", "address") else set(), row)
 
     def test_output_that_cannot_be_written(self):
         self.refused(3, "cannot write no/cases.cmake", "list", "cases", "--output", "no/cases.cmake")
