@@ -154,7 +154,8 @@ void Run::audit_outcomes(Verdict& verdict) const {
   each_host(judge_loop);
 }
 
-// A cell whose claim differs from what was really used is a failure, not a pass under a wrong name.
+// A cell whose claim differs from what was really used is a failure, not a pass under a wrong name. An end that never
+// connected has negotiated nothing, but the rest of its claim holds for it too.
 void Run::audit_claims(Verdict& verdict) const {
   const Cell& cell = scenario_.cell;
   each_end([&](const End& end) {
