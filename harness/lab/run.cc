@@ -7,6 +7,7 @@
 
 #include "harness/base/check.h"
 #include "harness/lab/kernel/kernel.h"
+#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/state.h"
 
 namespace rig::lab {
@@ -105,6 +106,7 @@ void RunState::record(ThreadId thread, Op op, std::int64_t first, std::int64_t s
     recorder->byte_hash = mixed(byte_hash, schedule_hash);
   }
   if (options.record && trace.size() < trace_max) {
+    const Unwatched unwatched;
     trace.push_back({.time_ns = now_ns, .thread = thread, .op = op, .first = first, .second = second});
   }
 }
@@ -173,7 +175,8 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   }
   find_tls_libraries();
   const OneProcessor one_processor;
-  RunState state(options);
+  auto owned = std::make_unique<RunState>(options);
+  RunState& state = *owned;
   state.stuck = stuck;
   if (options.recorder != nullptr) {
     options.recorder->switch_count = 0;
@@ -196,9 +199,11 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   // What is still open is no violation here, but it is part of what the run was.
   event(Op::end, static_cast<std::int64_t>(left.open_descriptors));
   set_self(nullptr);
+  const Unwatched unwatched;
   Outcome outcome = state.outcome();
   outcome.faults = std::move(left.faults);
   set_current(nullptr);
+  owned.reset();
   return outcome;
 }
 

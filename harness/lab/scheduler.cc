@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "harness/base/check.h"
+#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/state.h"
 
 namespace rig::lab {
@@ -102,6 +103,7 @@ Thread& default_next(const RunState& run, const Thread& from) {
 
 // decide answers who goes on after `from`, and notes a departure from the default. At least one thread can run.
 Thread& decide(RunState& run, const Thread& from) {
+  const Unwatched unwatched;
   Thread& by_default = default_next(run, from);
   if (run.runnable == 1) {
     return by_default;
@@ -313,6 +315,7 @@ Thread* thread_of_kernel_id(std::int32_t tid) {
 }
 
 Thread* adopt() {
+  const Unwatched unwatched;
   RunState& run = *current();
   auto thread = std::make_unique<Thread>();
   thread->id = static_cast<ThreadId>(run.threads.size());

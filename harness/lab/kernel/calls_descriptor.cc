@@ -213,7 +213,8 @@ RIG_KERNEL_EXPORT int ioctl(int descriptor, unsigned long request, ...) noexcept
 }
 
 RIG_KERNEL_EXPORT int pipe(int descriptors[2]) noexcept {
-  return inside() ? make_pipe(descriptors, 0, RIG_KERNEL_CALLER) : real_pipe(descriptors);
+  return inside() && !by_sanitizer(RIG_KERNEL_CALLER) ? make_pipe(descriptors, 0, RIG_KERNEL_CALLER)
+                                                      : real_pipe(descriptors);
 }
 
 RIG_KERNEL_EXPORT int pipe2(int descriptors[2], int flags) noexcept {

@@ -12,6 +12,10 @@ extern "C" {
 [[gnu::weak]] void __tsan_ignore_thread_end();
 [[gnu::weak]] void __tsan_read_range(void* address, unsigned long size);
 [[gnu::weak]] void __tsan_write_range(void* address, unsigned long size);
+// The first and the last functions of a sanitizer's runtime, as clang 19 links it.
+[[gnu::weak]] void __sanitizer_acquire_crash_state();
+[[gnu::weak]] void __sanitizer_get_estimated_allocated_size();
+[[gnu::weak]] void __ubsan_handle_cfi_bad_type();
 }
 
 namespace rig::lab {
@@ -33,6 +37,16 @@ class Unwatched {
   Unwatched(const Unwatched&) = delete;
   Unwatched& operator=(const Unwatched&) = delete;
 };
+
+// by_sanitizer says that a call was made by the sanitizer's runtime, which lies in one piece in the executable. It makes
+// a pipe to ask the kernel whether memory can be read, and others to talk to its symbolizer.
+inline bool by_sanitizer(const void* caller) noexcept {
+  const auto at = reinterpret_cast<unsigned long>(caller);
+  const auto first = reinterpret_cast<unsigned long>(&__sanitizer_acquire_crash_state);
+  const auto other = reinterpret_cast<unsigned long>(&__sanitizer_get_estimated_allocated_size);
+  const auto last = reinterpret_cast<unsigned long>(&__ubsan_handle_cfi_bad_type);
+  return at >= (first < other ? first : other) && at < last;
+}
 
 // user_reads and user_writes say that the call read or wrote the caller's memory. Within an Unwatched.
 inline void user_reads(const void* address, std::size_t size) {
