@@ -71,6 +71,15 @@ std::vector<Entry> law_entries() {
   return entries;
 }
 
+std::vector<Entry> fault_entries() {
+  std::vector<Entry> entries;
+  for (const Word<lab::FaultKind>& kind : words<lab::FaultKind>()) {
+    entries.push_back(
+        {std::string(kind.text), Json{{"sentence", sentence(kind.value)}}, std::string(sentence(kind.value))});
+  }
+  return entries;
+}
+
 std::vector<std::string> pollers_of(const rig_subject& subject) {
   std::vector<std::string> names;
   for (const auto& [bit, name] : {std::pair{RIG_POLLER_EPOLL, "epoll"}, std::pair{RIG_POLLER_POLL, "poll"},
@@ -243,7 +252,8 @@ std::expected<std::string, Refusal> text_of(const ListCommand& command) {
   };
   for (const auto& [what, kind, entries_of] :
        {Kind{"suites", "suite", suite_entries}, Kind{"subjects", "subject", subject_entries},
-        Kind{"backends", "backend", backend_entries}, Kind{"laws", "law", law_entries}}) {
+        Kind{"backends", "backend", backend_entries}, Kind{"laws", "law", law_entries},
+        Kind{"faults", "fault", fault_entries}}) {
     if (!command.what.empty() && command.what != what) {
       continue;
     }

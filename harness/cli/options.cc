@@ -68,8 +68,7 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
       ->type_name("NAME|PATH");
   verb.add_option("--world", typed.world,
                   "loopback (default): the real kernel; lab: the seed decides the schedule and the network as well")
-      ->type_name("WORLD")
-      ->group("");
+      ->type_name("WORLD");
 }
 
 // The options that ci/rig gives before those of its caller may come twice: the last one counts.
@@ -88,8 +87,7 @@ void add_run(Parser& parser) {
       ->excludes(seeds);
   verb.add_option("--runs", typed.runs, "in the lab: seeds from 1 on until each suite has run so often (default 100)")
       ->type_name("N")
-      ->excludes(seeds)
-      ->group("");
+      ->excludes(seeds);
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
@@ -107,7 +105,8 @@ void add_run(Parser& parser) {
 
 void add_list(Parser& parser) {
   CLI::App& verb = *(parser.list_verb = parser.app.add_subcommand("list", "list what is in this build"));
-  verb.add_option("what", parser.list.what, "suites, cases, subjects, backends or laws (default: all but the cases)")
+  verb.add_option("what", parser.list.what,
+                  "suites, cases, subjects, backends, laws or faults (default: all but the cases)")
       ->type_name("");
   add_selection(verb, parser.list.selection, parser.typed);
   verb.add_flag("--json", parser.list.json, "one line of JSON per entry");
@@ -133,7 +132,6 @@ void add_others(Parser& parser) {
 
   CLI::App& shrink = *(parser.shrink_verb = parser.app.add_subcommand(
                            "shrink", "make a failing scenario of the lab as small as it still fails"));
-  shrink.group("");
   shrink.add_option("file", parser.shrink.file, "the scenario (.scn)")->type_name("")->required();
   shrink.add_option("--output", parser.shrink.output, "where the small one goes (default: FILE.small.scn)")
       ->type_name("FILE");
@@ -189,9 +187,6 @@ Refusal usage(std::string_view option, const Error& error) {
 
 std::expected<void, Refusal> check_selection(const Typed& typed, Selection& selection) {
   RIG_TRY(world, one_of<World>("--world", typed.world, {{"loopback", World::loopback}, {"lab", World::lab}}));
-  if (world == World::lab) {
-    return std::unexpected(Refusal{exit_lacking, "this build has no lab world; leave --world out to run on loopback"});
-  }
   selection.world = world;
   if (!typed.tls.empty()) {
     RIG_TRY(tls, one_of<TlsChoice>("--tls", typed.tls,
@@ -282,9 +277,13 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
 std::expected<Command, Refusal> check_list(Parser& parser) {
   ListCommand& list = parser.list;
   if (!list.what.empty()) {
-    RIG_TRY(known,
-            one_of<bool>("tlsrig list", list.what,
-                         {{"suites", true}, {"cases", true}, {"subjects", true}, {"backends", true}, {"laws", true}}));
+    RIG_TRY(known, one_of<bool>("tlsrig list", list.what,
+                                {{"suites", true},
+                                 {"cases", true},
+                                 {"subjects", true},
+                                 {"backends", true},
+                                 {"laws", true},
+                                 {"faults", true}}));
     static_cast<void>(known);
   }
   if (parser.list_verb->count("--ctest") > 0 && (list.what != "cases" || list.ctest_program.empty())) {
@@ -321,9 +320,10 @@ std::expected<Command, Refusal> check(Parser& parser) {
     return std::move(parser.report);
   }
   const std::vector<std::string> rest = parser.app.remaining();
-  const std::vector<std::string> verbs{"run", "list", "replay", "doctor", "report"};
+  const std::vector<std::string> verbs{"run", "list", "replay", "shrink", "doctor", "report"};
   if (rest.empty()) {
-    return std::unexpected(Refusal{exit_usage, "say what to do: run, list, replay, doctor or report (tlsrig --help)"});
+    return std::unexpected(
+        Refusal{exit_usage, "say what to do: run, list, replay, shrink, doctor or report (tlsrig --help)"});
   }
   return std::unexpected(Refusal{exit_usage, unknown("command", rest.front(), verbs) + " (tlsrig --help)"});
 }

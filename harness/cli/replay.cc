@@ -91,9 +91,6 @@ int replay(const ReplayCommand& command) {
     scenario->cell.subject = command.subject;
   }
   const bool in_lab = scenario->cell.world == World::lab;
-  if (in_lab) {
-    return refuse({exit_lacking, command.file + " runs in the lab world, which this build does not have"});
-  }
   if (!in_lab && !command.trace_file.empty()) {
     return refuse({exit_usage,
                    "--trace: only a run in the lab has events to write; " + command.file + " runs on the real kernel"});

@@ -27,6 +27,40 @@ std::optional<Enum> find_word(const std::array<std::string_view, Count>& words, 
 
 }  // namespace
 
+std::string_view sentence(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::short_write:
+      return "a send takes at most so many bytes";
+    case FaultKind::short_read:
+      return "a receive gives at most so many bytes";
+    case FaultKind::would_block:
+      return "a call on a non-blocking descriptor answers EAGAIN";
+    case FaultKind::interrupted:
+      return "a call answers EINTR";
+    case FaultKind::error:
+      return "a call fails with that errno";
+    case FaultKind::reset:
+      return "the connection is reset once the stream has carried so many bytes";
+    case FaultKind::delay:
+      return "what the stream carries from a byte on arrives so many microseconds later";
+    case FaultKind::split:
+      return "a segment of the stream ends at that byte";
+    case FaultKind::coalesce:
+      return "segments are held back until the stream has carried so many bytes, or its end";
+    case FaultKind::sync_connect:
+      return "a non-blocking connect succeeds at once";
+    case FaultKind::no_memory:
+      return "an allocation fails, or each one from there on";
+    case FaultKind::errno_noise:
+      return "a call succeeds and leaves that errno behind";
+    case FaultKind::spurious:
+      return "a poll reports a readiness that is not there, once";
+    case FaultKind::option:
+      return "setsockopt is refused with that errno";
+  }
+  return "";
+}
+
 std::string_view word(FaultKind kind) {
   return kind_words[static_cast<std::size_t>(kind)];
 }

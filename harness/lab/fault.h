@@ -48,7 +48,8 @@ struct Fault {
   bool operator==(const Fault&) const = default;
 };
 
-// Words for files.
+// Words for files, and what each kind does, as a sentence for a person.
+std::string_view sentence(FaultKind kind);
 std::string_view word(FaultKind kind);
 std::optional<FaultKind> fault_kind_from_word(std::string_view text);
 std::string_view word(FaultSide side);

@@ -53,7 +53,7 @@ class Command(unittest.TestCase):
 
 class WrongUsage(Command):
     def test_no_command(self):
-        self.refused(2, "say what to do: run, list, replay, doctor or report")
+        self.refused(2, "say what to do: run, list, replay, shrink, doctor or report")
 
     def test_unknown_command(self):
         self.refused(2, "there is no command 'rnu'; did you mean 'run'?", "rnu")
@@ -100,8 +100,8 @@ class WrongUsage(Command):
         self.refused(2, "there is no value 'suits'; did you mean 'suites'?", "list", "suits")
         self.refused(2, "--ctest PROGRAM belongs to `tlsrig list cases`", "list", "suites", "--ctest", "stress")
 
-    def test_lab(self):
-        self.refused(3, "this build has no lab world", "run", "--world", "lab")
+    def test_unknown_world(self):
+        self.refused(2, "--world: there is no value 'moon'", "run", "--world", "moon")
 
 
 class Lacking(Command):
@@ -214,10 +214,9 @@ class Replay(Command):
         self.write("a.scn", "scenario 1\nsuite x\nsede 17\n")
         self.refused(2, "a.scn:3:1: ", "replay", "a.scn")
 
-    def test_lab_scenario(self):
-        self.write("a.scn", "scenario 1\ncell subject=plain client=null server=null tls=none auth=psk world=lab "
-                            "poller=epoll fast_track=on nodelay_client=on nodelay_server=on ipv6=off\n")
-        self.refused(3, "a.scn runs in the lab world", "replay", "a.scn")
+    def test_the_real_kernel_has_no_events_to_write(self):
+        self.write("a.scn", "scenario 1\ncell subject=plain client=null server=null tls=none world=loopback\n")
+        self.refused(2, "--trace: only a run in the lab has events to write", "replay", "a.scn", "--trace", "t.json")
 
     def test_what_was_kept_runs_again(self):
         failed = self.tlsrig("run", "--subject", BAD, *ONE, bad="abort")
@@ -238,6 +237,69 @@ class Replay(Command):
         self.assertEqual(result.returncode, 3, result)
         self.assertIn("SKIP", result.stdout)
         self.assertIn("plain has no library 'wolfssl'", result.stdout)
+
+
+class Lab(Command):
+    def crash(self):
+        """A run in the lab of a subject that aborts, and the scenario that was kept of it."""
+        failed = self.tlsrig("run", "--world", "lab", "--subject", BAD, *ONE, "--seed", "1", bad="abort")
+        self.assertEqual(failed.returncode, 1, failed)
+        return re.search(r"tlsrig replay (\S+)", failed.stdout).group(1)
+
+    def test_green(self):
+        result = self.tlsrig("run", "--world", "lab", *ONE, "--seeds", "1..3", "--json")
+        self.assertEqual(result.returncode, 0, result)
+        hashes = {json.loads(line)["hash"] for line in result.stdout.splitlines()}
+        self.assertEqual(len(hashes), 3, result)
+
+    def test_the_same_seed_has_the_same_hash_in_every_process(self):
+        lines = {self.tlsrig("run", "--world", "lab", *ONE, "--seed", "7", "--json").stdout for _ in range(3)}
+        self.assertEqual(len({json.loads(line)["hash"] for line in lines}), 1, lines)
+
+    def test_a_crash_leaves_its_schedule(self):
+        with open(os.path.join(self.at, self.crash()), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("world=lab", text)
+        self.assertRegex(text, r"(?m)^lab policy=none ")
+        self.assertRegex(text, r"(?m)^recorded \d+ events schedule [0-9a-f]{16} bytes [0-9a-f]{16}$")
+
+    def test_what_was_kept_runs_again_and_does_not_diverge(self):
+        kept = self.crash()
+        for _ in range(3):
+            again = self.tlsrig("replay", kept, bad="abort")
+            self.assertEqual(again.returncode, 1, again)
+            self.assertNotIn("DIVERGED", again.stderr)
+
+    def test_another_run_than_the_recorded_one_is_called_so(self):
+        kept = self.crash()
+        again = self.tlsrig("replay", kept, "--subject", "plain")
+        self.assertIn("DIVERGED", again.stderr)
+
+    def test_shrink(self):
+        kept = self.crash()
+        result = self.tlsrig("shrink", kept, "--output", "small.scn", bad="abort")
+        self.assertEqual(result.returncode, 0, result)
+        again = self.tlsrig("replay", "small.scn", bad="abort")
+        self.assertEqual(again.returncode, 1, again)
+        with open(os.path.join(self.at, "small.scn"), encoding="utf-8") as file:
+            self.assertNotIn("switches", file.read())  # it aborts under every schedule
+
+    def test_shrink_of_what_does_not_fail(self):
+        kept = self.crash()
+        self.refused(2, "it does not fail: the verdict is pass", "shrink", kept, "--subject", "plain")
+        self.assertFalse(os.path.exists(os.path.join(self.at, kept.replace(".scn", ".small.scn"))))
+
+    def test_trace(self):
+        kept = self.crash()
+        result = self.tlsrig("replay", kept, "--subject", "plain", "--trace", "trace.json")
+        self.assertEqual(result.returncode, 0, result)
+        with open(os.path.join(self.at, "trace.json"), encoding="utf-8") as file:
+            events = json.load(file)["traceEvents"]
+        phases = {event["ph"] for event in events}
+        self.assertEqual(phases, {"M", "X", "b", "e", "C"})
+        begun = sum(event["ph"] == "b" for event in events)
+        self.assertEqual(begun, sum(event["ph"] == "e" for event in events))
+        self.assertGreater(begun, 0)
 
 
 class Run(Command):
@@ -450,11 +512,10 @@ class Lists(Command):
             self.assertTrue(finding["sentence"], finding)
 
     def test_help_tells_nothing_that_does_not_work(self):
-        for verb in ("run", "list", "replay", "doctor", "report"):
+        for verb in ("run", "list", "replay", "shrink", "doctor", "report"):
             result = self.tlsrig(verb, "--help")
             self.assertEqual(result.returncode, 0, result)
             self.assertIn(f"Usage: tlsrig {verb}", result.stdout)
-            self.assertNotIn("--world", result.stdout)
         self.assertRegex(self.tlsrig("--version").stdout, r"\Atlsrig \d+\.\d+\.\d+\n\Z")
 
 
