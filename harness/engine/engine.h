@@ -145,8 +145,8 @@ class TlsEngine {
   // nothing.
   virtual std::expected<Need, Error> close_notify(CipherOut& out) = 0;
 
-  // facts reads back what is used. All but `library` is meaningful once the handshake is done. Errors: none; strings may be empty
-  // if memory ran out.
+  // facts reads back what is used. All but `library` is meaningful once the handshake is done. Errors: none; strings
+  // may be empty if memory ran out.
   virtual Facts facts() const = 0;
 
   // session exports the session for a later resumption; empty if there is none (yet: in TLS 1.3 it arrives with the
