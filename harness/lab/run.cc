@@ -189,6 +189,7 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   state.holder = first;
   kernel_begin(options);
   set_self(first);
+  event(Op::begin);
   body();
   state.body_returned = true;
   while (state.alive > 1) {
