@@ -88,6 +88,10 @@ const char* name() {
 }  // namespace
 }  // namespace rig
 """,
+    # A guest comes with its own TLS library; where sleeping is what is tested, a test may sleep.
+    "harness/lab/CMakeLists.txt": "rig_library(rig_lab guests/echo.c sync/tests/time_test.cc)\n",
+    "harness/lab/guests/echo.c": "#include <openssl/ssl.h>\n",
+    "harness/lab/sync/tests/time_test.cc": "namespace {\n\nint f() {\n  return usleep(1);\n}\n\n}  // namespace\n",
     "harness/socket/CMakeLists.txt": "rig_library(rig_socket socket.cc)\n",
     "harness/socket/posix_handle.h": """// The one conversion.
 #pragma once
@@ -167,6 +171,7 @@ PLANTED = [
     ("include-direction", "not from the root", {"harness/base/thing.cc": '#include "thing.h"\n'}),
     ("tls-header", "OpenSSL in base", {"harness/base/thing.cc": "#include <openssl/ssl.h>\n"}),
     ("tls-header", "GnuTLS in a suite", {"stress/a.cc": "# include <gnutls/gnutls.h>\n"}),
+    ("tls-header", "OpenSSL in the lab itself", {"harness/lab/thing.cc": "#include <openssl/ssl.h>\n"}),
     ("include-once", "CLI11 twice", {"harness/cli/a.cc": "#include <CLI/CLI.hpp>\n",
                                      "harness/cli/b.cc": "#include <CLI/CLI.hpp>\n"}),
     ("self-sufficient", "a type it does not include",
@@ -213,6 +218,7 @@ PLANTED = [
     ("banned-word", "a note in a guide", {"README.md": "X" + "XX\n"}),
     ("banned-word", "a test that sleeps", {"harness/base/tests/thing_test.cc": "void f() { usleep(1); }\n"}),
     ("banned-word", "a suite that sleeps", {"stress/a.cc": "void f() { std::this_thread::sleep_for(a); }\n"}),
+    ("banned-word", "a test of the lab that sleeps", {"harness/lab/tests/a.cc": "void f() { usleep(1); }\n"}),
     ("banned-word", "a test that skips", {"harness/base/thing.cc": "void f() { GTEST" + "_SKIP(); }\n"}),
     ("banned-word", "a test switched off", {"harness/base/thing.cc": "TEST(a, DISABLED" + "_b) {}\n"}),
     ("banned-word", "retries", {"ci/a": "ctest --repeat until" + "-pass:3\n"}),

@@ -92,6 +92,7 @@ struct Event {
   std::int64_t second;
 };
 
+// Outcome is what a run that came to its end was.
 struct Outcome {
   // schedule_hash covers threads, ops and lengths; it is the same in every build of the same sources. byte_hash covers
   // ciphertext and randomness as well, and holds for one build.
@@ -134,7 +135,7 @@ std::optional<PolicyKind> policy_from_word(std::string_view text);
 std::string_view word(Profile profile);
 std::optional<Profile> profile_from_word(std::string_view text);
 
-// Interposed says whether the process really calls the lab: each symbol that the lab defines is looked up as a shared
+// interposed says whether the process really calls the lab: each symbol that the lab defines is looked up as a shared
 // library would. Errors: the first symbol that leads elsewhere, and whose.
 Status interposed();
 

@@ -10,10 +10,11 @@ namespace rig::lab {
 // unversioned look-up may answer the one of 2002). Aborts, naming the symbol, if there is none.
 void* real_symbol(const char* name, const char* version) noexcept;
 
+// Real looks its function up at the first call, so that it works before any constructor has run. Thread: any.
 template <class Signature>
 class Real;
 
-// Real looks its function up at the first call, so that it works before any constructor has run. Thread: any.
+// Real of a function.
 template <class Result, class... Arguments>
 class Real<Result(Arguments...)> {
  public:
@@ -38,17 +39,28 @@ class Real<Result(Arguments...)> {
   std::atomic<Pointer> found_{nullptr};
 };
 
+// Real of a function that throws nothing.
 template <class Result, class... Arguments>
 class Real<Result(Arguments...) noexcept> : public Real<Result(Arguments...)> {
  public:
   using Real<Result(Arguments...)>::Real;
 };
 
+// LookedUp finds a function while the program starts: at a later first call the look-up may be out of the question
+// (a leak check calls sched_yield with the allocator locked, and dlsym allocates).
+struct LookedUp {
+  template <class Signature>
+  explicit LookedUp(Real<Signature>& real) {
+    real.get();
+  }
+};
+
 }  // namespace rig::lab
 
 // RIG_LAB_REAL defines rig::lab::real_NAME, to be called as the system's function. For functions with a fixed list of
 // arguments; a variadic one gives the signature that it is called with: Real<int(int, int, void*)> real_fcntl{"fcntl"}.
-#define RIG_LAB_REAL(name)                                          \
-  inline constinit ::rig::lab::Real<decltype(::name)> real_##name { \
-    #name                                                           \
+#define RIG_LAB_REAL(name)                                                \
+  inline constinit ::rig::lab::Real<decltype(::name)> real_##name{#name}; \
+  inline const ::rig::lab::LookedUp looked_up_##name {                    \
+    real_##name                                                           \
   }

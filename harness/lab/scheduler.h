@@ -85,6 +85,7 @@ struct Wait {
   std::string (*explain)(const Wait& wait) = nullptr;
 };
 
+// Woken says why a wait ended.
 enum class Woken : std::uint8_t { by_key, by_deadline };
 
 // block parks the thread until one of its keys is woken or the deadline has come. Being woken promises nothing: the
@@ -116,10 +117,9 @@ ThreadId id_of(const Thread& thread);
 Thread* thread_of_kernel_id(std::int32_t tid);
 std::string describe(const Thread& thread);
 
-// Threads of a run. adopt makes a record for a thread that is about to be created by the caller; begin_thread is called
-// first on the new thread, waits for its first turn, and makes self() answer; end_thread is called last on it: the
-// token goes on and self() is null. key_of_end is what a joiner waits for; ended says that there is nothing to wait
-// for.
+// adopt makes a record for a thread that is about to be created by the caller; begin_thread is called first on the new
+// thread, waits for its first turn, and makes self() answer; end_thread is called last on it: the token goes on and
+// self() is null. key_of_end is what a joiner waits for; ended says that there is nothing to wait for.
 Thread* adopt();
 // abandon takes an adoption back: the thread could not be created.
 void abandon(Thread* thread);

@@ -97,7 +97,7 @@ Read<void> read_fields(TextLine& line, const std::string& what, const Fields& fi
   return {};
 }
 
-// print_value is a value as it stands in a text, and print_field that of a member.
+// print_value is a value as it stands in a text.
 template <class Value>
 std::string print_value(const Value& value) {
   if constexpr (std::is_same_v<Value, std::string>) {
@@ -113,6 +113,7 @@ std::string print_value(const Value& value) {
   }
 }
 
+// print_field is the value of one member as it stands in a text.
 template <class Owner, class AnyField>
 std::string print_field(const Owner& owner, const AnyField& field) {
   return std::visit([&owner](auto member) { return print_value(owner.*member); }, field.member);

@@ -38,8 +38,8 @@ class Unwatched {
   Unwatched& operator=(const Unwatched&) = delete;
 };
 
-// by_sanitizer says that a call was made by the sanitizer's runtime, which lies in one piece in the executable. It makes
-// a pipe to ask the kernel whether memory can be read, and others to talk to its symbolizer.
+// by_sanitizer says that a call was made by the sanitizer's runtime, which lies in one piece in the executable. It
+// makes a pipe to ask the kernel whether memory can be read, and others to talk to its symbolizer.
 inline bool by_sanitizer(const void* caller) noexcept {
   const auto at = reinterpret_cast<unsigned long>(caller);
   const auto first = reinterpret_cast<unsigned long>(&__sanitizer_acquire_crash_state);

@@ -55,15 +55,20 @@ TEST_P(PlantedBugTest, IsFoundShrunkAndRepeated) {
   Options options;
   options.seed = caught->seed;
   options.switches = caught->switches;
-  const Sighting first = look(planted.bug, options);
-  ASSERT_TRUE(first.bad());
-  EXPECT_NE(first.output.find(planted.said), std::string::npos) << first.output;
-  for (int i = 0; i < replays; ++i) {
-    const Sighting again = look(planted.bug, options);
-    ASSERT_EQ(again.kind, first.kind);
-    ASSERT_EQ(again.schedule_hash, first.schedule_hash);
-    ASSERT_EQ(again.events, first.events);
-    ASSERT_EQ(essence(again.output), essence(first.output));
+  // One call site for all runs: a sanitizer's report names its line.
+  std::optional<Sighting> first;
+  for (int i = 0; i <= replays; ++i) {
+    Sighting again = look(planted.bug, options);
+    if (!first) {
+      first = std::move(again);
+      ASSERT_TRUE(first->bad());
+      EXPECT_NE(first->output.find(planted.said), std::string::npos) << first->output;
+      continue;
+    }
+    ASSERT_EQ(again.kind, first->kind);
+    ASSERT_EQ(again.schedule_hash, first->schedule_hash);
+    ASSERT_EQ(again.events, first->events);
+    ASSERT_EQ(essence(again.output), essence(first->output));
   }
 }
 
