@@ -115,7 +115,10 @@ typedef struct rig_loop_counts {
   uint32_t registrations; /* handles armed in the poller, its own not counted */
 } rig_loop_counts;
 
-/* rig_context_config is what the connections of a context share. Texts are borrowed for the call. */
+/* rig_context_config is what the connections of a context share. Texts are borrowed for the call.
+ *
+ * A zeroed one verifies nobody: verify_peer is 0 then, and a client talks to whoever answers. Here every check is asked
+ * for, so that a suite can leave it out; a layer's own interface should verify unless it is told not to. */
 typedef struct rig_context_config {
   const char* library;       /* "openssl", "gnutls", "mbedtls", "null", or what the subject lists */
   uint32_t server;           /* 1: server side */
