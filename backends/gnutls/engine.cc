@@ -8,8 +8,8 @@
 
 #include "backends/gnutls/callbacks.h"
 #include "backends/gnutls/errors.h"
-#include "backends/gnutls/verify.h"
 #include "harness/base/check.h"
+#include "harness/engine/host_name.h"
 
 namespace rig::gnutls {
 namespace {
@@ -85,12 +85,7 @@ Status GnutlsEngine::set_host(const std::string& host) {
   if (!client()) {
     return {};
   }
-  if (host.empty() && context_->verifies()) {
-    return refused(Code::invalid_argument, "a client that verifies its peer must say which host it connects to");
-  }
-  if (host.find('\0') != std::string::npos) {
-    return refused(Code::invalid_argument, "the host's name contains a NUL");
-  }
+  RIG_TRY_STATUS(check_host(host, context_->verifies()));
   host_ = host;
   if (!sendable_name(host)) {
     return {};

@@ -7,6 +7,7 @@
 
 #include "backends/mbedtls/verify.h"
 #include "harness/base/check.h"
+#include "harness/engine/host_name.h"
 
 namespace rig::mbedtls {
 namespace {
@@ -71,16 +72,11 @@ Status MbedtlsEngine::set_host(const std::string& host) {
   if (!client()) {
     return {};
   }
-  if (host.empty() && context_->verifies()) {
-    return refused(Code::invalid_argument, "a client that verifies its peer must say which host it connects to");
-  }
-  if (host.find('\0') != std::string::npos) {
-    return refused(Code::invalid_argument, "the host's name contains a NUL");
-  }
+  RIG_TRY_STATUS(check_host(host, context_->verifies()));
   host_ = host;
   // An address is no server name (RFC 6066, section 3). The library's own name check, which this turns on, has no last
   // word: see on_certificate().
-  const bool is_name = !host.empty() && !parse_address(host).has_value();
+  const bool is_name = sendable_name(host);
   const int code = mbedtls_ssl_set_hostname(ssl_.get(), is_name ? host.c_str() : nullptr);
   if (code != 0) {
     return std::unexpected(library_error(Code::invalid_argument, "taking the host's name", code));

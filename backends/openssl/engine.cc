@@ -1,32 +1,15 @@
 #include "backends/openssl/engine.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <climits>
 #include <new>
 #include <utility>
 
 #include "harness/base/check.h"
+#include "harness/engine/host_name.h"
 
 namespace rig::openssl {
 namespace {
-
-// Address is an address literal in network byte order; size is 0 if the host is a name.
-struct Address {
-  std::array<std::uint8_t, 16> bytes{};
-  std::size_t size = 0;
-};
-
-Address parse_address(const std::string& host) noexcept {
-  Address address;
-  if (inet_pton(AF_INET, host.c_str(), address.bytes.data()) == 1) {
-    address.size = 4;
-  } else if (inet_pton(AF_INET6, host.c_str(), address.bytes.data()) == 1) {
-    address.size = 16;
-  }
-  return address;
-}
 
 // host_flags: never the subject's CN, and a wildcard only as a whole label.
 constexpr unsigned host_flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
@@ -100,22 +83,19 @@ Status OpensslEngine::set_up(const EngineConfig& config) {
 }
 
 Status OpensslEngine::set_host(const std::string& host) {
+  RIG_TRY_STATUS(check_host(host, context_->verifies()));
   if (host.empty()) {
-    return context_->verifies()
-               ? refused(Code::invalid_argument, "a client that verifies its peer must say which host it connects to")
-               : Status();
-  }
-  if (host.size() > TLSEXT_MAXLEN_host_name || host.find('\0') != std::string::npos) {
-    return refused(Code::invalid_argument, "the host's name contains a NUL or is longer than 255 bytes");
+    return {};
   }
   host_ = host;
   X509_VERIFY_PARAM* const demands = SSL_get0_param(ssl_.get());
   X509_VERIFY_PARAM_set_hostflags(demands, host_flags);
   // An address is compared with iPAddress entries only, and is no server name (RFC 6066, 3).
-  const Address address = parse_address(host);
-  const bool taken = address.size > 0 ? X509_VERIFY_PARAM_set1_ip(demands, address.bytes.data(), address.size) == 1
-                                      : X509_VERIFY_PARAM_set1_host(demands, host.data(), host.size()) == 1 &&
-                                            SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1;
+  const std::optional<HostAddress> address = parse_address(host);
+  const bool taken =
+      (address.has_value() ? X509_VERIFY_PARAM_set1_ip(demands, address->bytes().data(), address->size) == 1
+                           : X509_VERIFY_PARAM_set1_host(demands, host.data(), host.size()) == 1) &&
+      (!sendable_name(host) || SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1);
   return taken ? Status() : std::unexpected(library_error(Code::invalid_argument, "taking the host's name"));
 }
 
@@ -154,9 +134,9 @@ bool OpensslEngine::session_fits(SSL_SESSION& session) const noexcept {
   if (SSL_get_verify_result(ssl_.get()) != X509_V_OK || host_.starts_with('.')) {
     return false;
   }
-  const Address address = parse_address(host_);
-  return address.size > 0 ? X509_check_ip(peer, address.bytes.data(), address.size, 0) == 1
-                          : X509_check_host(peer, host_.data(), host_.size(), host_flags, nullptr) == 1;
+  const std::optional<HostAddress> address = parse_address(host_);
+  return address.has_value() ? X509_check_ip(peer, address->bytes().data(), address->size, 0) == 1
+                             : X509_check_host(peer, host_.data(), host_.size(), host_flags, nullptr) == 1;
 }
 
 // --- What the callbacks tell -----------------------------------------------------------------------------------------

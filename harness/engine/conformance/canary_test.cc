@@ -147,6 +147,12 @@ struct SendsCloseNotifyTwice final : ForwardingEngine {
   bool closed_ = false;
 };
 
+// One size out of many, which no test meets that takes sizes at random.
+struct LosesAByteOfFeedsOf37 final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  Status feed(ByteView cipher) override { return inner_->feed(cipher.size() == 37 ? cipher.first(36) : cipher); }
+};
+
 using Plant = std::function<std::unique_ptr<TlsEngine>(std::unique_ptr<TlsEngine>)>;
 
 class PlantedContext final : public Context {
@@ -238,6 +244,10 @@ void register_canaries() {
       {"misnames_verification", "server_certificates", Auth::certificate, plant<MisnamesVerification>},
       {"sends_no_alert", "server_certificates", Auth::certificate, plant<SendsNoAlert>},
       {"names_the_wrong_need", "every_output_capacity", Auth::psk, plant<NamesTheWrongNeed>},
+      {"names_the_wrong_need_in_long_flights", "certificates_in_every_output_capacity", Auth::certificate,
+       plant<NamesTheWrongNeed>},
+      {"loses_a_byte_of_feeds_of_37", "certificates_in_every_feed_size", Auth::certificate,
+       plant<LosesAByteOfFeedsOf37>},
       {"lies_about_its_facts", "handshake_echo_close", Auth::psk, plant<LiesAboutItsFacts>},
       {"names_another_library", "handshake_echo_close", Auth::psk, plant<NamesAnotherLibrary>},
       {"sends_close_notify_twice", "half_close", Auth::psk, plant<SendsCloseNotifyTwice>},

@@ -35,6 +35,20 @@ void each_size(const Cell& cell, std::size_t PairKnobs::* knob) {
   }
 }
 
+// The flights of a handshake with certificates are the long ones, of many records and fragments.
+void certificate_flights_in_each_size(const Cell& cell, std::size_t PairKnobs::* knob) {
+  const Setup setup = default_setup(cell);
+  const Contexts contexts = make_contexts(cell, setup);
+  for (std::size_t size = 1; size <= 64; ++size) {
+    SCOPED_TRACE("size " + std::to_string(size));
+    PairKnobs knobs;
+    knobs.*knob = size;
+    EnginePair pair = contexts.connect(setup.connect, knobs);
+    require_done(pair.run_handshake(), "the handshake");
+    EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
+  }
+}
+
 void cramped_at_random(const Cell& cell) {
   const Contexts contexts = make_contexts(cell, default_setup(cell));
   const std::uint64_t seeds = cell.auth == Auth::psk ? 60 : 6;
@@ -92,11 +106,17 @@ void each_message_size(const Cell& cell) {
 
 void register_grid_tests() {
   // Certificates cost ten to a hundred times more than a pre-shared key and take the same way through the engine:
-  // the full grid runs with keys, a seeded sample of it with certificates.
+  // the full grid runs with keys; with certificates the handshake of each library with itself, and a seeded sample.
   const std::vector<Cell> keys = cells(Auth::psk);
   add_cell_test("every_feed_size", keys, [](const Cell& cell) { each_size(cell, &PairKnobs::feed_bytes_max); });
   add_cell_test("every_output_capacity", keys, [](const Cell& cell) { each_size(cell, &PairKnobs::out_bytes_max); });
   add_cell_test("every_pipe_size", keys, [](const Cell& cell) { each_size(cell, &PairKnobs::pipe_bytes_max); });
+  std::vector<Cell> own = cells(Auth::certificate);
+  std::erase_if(own, [](const Cell& cell) { return cell.client != cell.server; });
+  add_cell_test("certificates_in_every_feed_size", own,
+                [](const Cell& cell) { certificate_flights_in_each_size(cell, &PairKnobs::feed_bytes_max); });
+  add_cell_test("certificates_in_every_output_capacity", own,
+                [](const Cell& cell) { certificate_flights_in_each_size(cell, &PairKnobs::out_bytes_max); });
   add_cell_test("cramped_at_random", cells(), cramped_at_random);
   add_cell_test("coalesced_feed", keys, coalesced_feed);
   add_cell_test("every_message_size", keys, each_message_size);

@@ -71,7 +71,8 @@ void names(const Cell& cell) {
       {"A.WILD.test", true},     {"wild.test", false},  {"a.b.wild.test", false},  {"elsewhere.test", false},
       {"127.0.0.1", true},       {"::1", true},         {"127.0.0.2", false},      {"::2", false},
       {"0:0:0:0:0:0:0:1", true}, {"localhos", false},   {"localhost.test", false}, {"tlsrig server", false},
-      {".wild.test", false},     {"xlocalhost", false},
+      {".wild.test", false},     {"xlocalhost", false}, {"a-1.wild.test", true},   {"a_b.wild.test", false},
+      {"a%b.wild.test", false},  {"localhost.", false},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.host);
@@ -93,9 +94,13 @@ void names(const Cell& cell) {
   }
 }
 
-void missing_host_is_invalid(const Cell& cell) {
+void a_host_that_cannot_be_asked_for_is_invalid(const Cell& cell) {
   const Contexts contexts = make_contexts(cell, default_setup(cell));
-  EXPECT_EQ(code_of(contexts.client->make_engine(EngineConfig{})), Code::invalid_argument);
+  for (const std::string& host : {std::string(), std::string("local\0host", 10), std::string(256, 'a')}) {
+    EngineConfig config;
+    config.host = host;
+    EXPECT_EQ(code_of(contexts.client->make_engine(config)), Code::invalid_argument) << host;
+  }
 }
 
 void check_none_accepts_what_was_asked_for(const Cell& cell) {
@@ -240,7 +245,8 @@ void register_identity_tests() {
   add_cell_test("server_certificates", certificates, server_certificates);
   add_cell_test("server_with_a_client_certificate", certificates, server_with_a_client_certificate);
   add_cell_test("names", own(Auth::certificate), names);
-  add_cell_test("missing_host_is_invalid", own(Auth::certificate), missing_host_is_invalid);
+  add_cell_test("a_host_that_cannot_be_asked_for_is_invalid", own(Auth::certificate),
+                a_host_that_cannot_be_asked_for_is_invalid);
   add_cell_test("check_none_accepts_what_was_asked_for", certificates, check_none_accepts_what_was_asked_for);
   add_cell_test("client_certificates", certificates, client_certificates);
   add_cell_test("wrong_psk", cells(Auth::psk), wrong_psk);
