@@ -104,7 +104,7 @@ if(RIG_SANITIZE)
   set(RIG_TEST_ENVIRONMENT
     "ASAN_OPTIONS=set:detect_leaks=1:detect_stack_use_after_return=1:strict_init_order=1${symbolizer}"
     "${lsan_options}:print_suppressions=0"
-    "${tsan_options}:second_deadlock_stack=1:print_suppressions=0"
+    "${tsan_options}:second_deadlock_stack=1:atexit_sleep_ms=0:print_suppressions=0"
     "${ubsan_options}:print_stacktrace=1")
 endif()
 
