@@ -153,12 +153,15 @@ void End::perform(Verb verb) {
       status = subject.pause(socket, &error);
       break;
     case Verb::resume:
+      resumes_with_pending_ += ledger_.pending() > 0 ? 1 : 0;
       status = subject.resume(socket, &error);
       break;
     case Verb::renegotiate:
+      rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0;
       status = subject.renegotiate(socket, &error);
       break;
     case Verb::update_keys:
+      rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0;
       status = subject.update_keys(socket, &error);
       break;
     default:
@@ -293,6 +296,7 @@ void End::on_data(void* user, const uint8_t* bytes, size_t count) {
 void End::on_ended(void* user) {
   auto& end = *static_cast<End*>(user);
   end.came("ended");
+  end.pending_at_end_ = end.ledger_.pending();
   end.ended_ = true;
   end.world_.signal().changed();
   end.react(Event::ended);

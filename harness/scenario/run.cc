@@ -24,6 +24,16 @@ const char* loopback_host(const Cell& cell) {
   return cell.ipv6 ? "::1" : "127.0.0.1";
 }
 
+// relay_is_ordered says that a step of connection `index` has something to say to its relay.
+bool relay_is_ordered(const Scenario& scenario, std::uint32_t index) {
+  return std::ranges::any_of(scenario.threads, [index](const Thread& thread) {
+    return thread.connection.value_or(index) == index && std::ranges::any_of(thread.steps, [](const Step& step) {
+             return step.verb == Verb::relay_stall || step.verb == Verb::relay_flow || step.verb == Verb::relay_reset ||
+                    step.verb == Verb::relay_fin;
+           });
+  });
+}
+
 }  // namespace
 
 Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
@@ -200,7 +210,7 @@ Status Run::open_connection(std::uint32_t index) {
   if (lab::running()) {
     lab::name_connection(connection.port, index);
   }
-  if (scenario_.settings.relay) {
+  if (scenario_.settings.relay && relay_is_ordered(scenario_, index)) {
     RIG_TRY(relay, Relay::open(scenario_.cell.ipv6, connection.port, signal_));
     connection.port = relay->port();
     connection.relay = std::move(relay);

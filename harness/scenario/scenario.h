@@ -64,7 +64,7 @@ struct Settings {
   std::uint32_t connections = 1;
   bool loop_per_client = false;  // each client connection has a loop and a context of its own
   bool one_loop = false;         // the server's sockets live on the (first) client's loop
-  bool relay = false;            // the bytes pass a relay, which steps can stall, reset or end
+  bool relay = false;            // connections whose steps order it pass a relay, which can stall, reset or end them
   bool fresh_process = false;    // the scenario runs in a newly executed process
   Peer peer = Peer::subject;
   bool renegotiation = false;  // both contexts allow renegotiation
