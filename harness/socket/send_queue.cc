@@ -167,6 +167,10 @@ struct SendQueue::Lanes {
   std::uint64_t urgent_end_before = 0;
   std::size_t commit_bytes = 0;
 
+  bool gathered_more = false;  // the run that was gathered last may be held back by the transport
+  bool held_back = false;      // and so may what it has taken last
+  bool push = false;           // nothing but a push makes that leave
+
   // The size of the smallest refused op, if one was refused.
   std::optional<std::size_t> refused_bytes;
   Counters counters;
@@ -197,6 +201,7 @@ void SendQueue::Lanes::settle(Node& node, OpState state) noexcept {
     first_waiting = node.next;
   }
   first_pending = node.next;
+  push = push || (state == OpState::done && !node.more && held_back);
   --pending;
   pending_urgent -= node.more ? 0 : 1;
   plain_bytes -= node.plain_bytes;
@@ -393,7 +398,7 @@ void SendQueue::commit_wire(std::size_t bytes) noexcept {
 }
 
 SendQueue::Gathered SendQueue::gather(std::span<ByteView> pieces, bool flush) noexcept {
-  const Lanes& lanes = *lanes_;
+  Lanes& lanes = *lanes_;
   const bool urgent = lanes.urgent_end > lanes.front;
   std::size_t limit = wire_bytes();
   if (urgent && !flush) {
@@ -409,6 +414,7 @@ SendQueue::Gathered SendQueue::gather(std::span<ByteView> pieces, bool flush) no
     chunk = chunk->next;
   }
   gathered.more = gathered.bytes > 0 && !urgent && !flush;
+  lanes.gathered_more = gathered.more;
   return gathered;
 }
 
@@ -416,6 +422,10 @@ void SendQueue::consume(std::size_t bytes) noexcept {
   Lanes& lanes = *lanes_;
   RIG_CHECK(bytes <= wire_bytes());
   lanes.front += bytes;
+  if (bytes > 0) {
+    lanes.held_back = lanes.gathered_more;
+    lanes.push = false;
+  }
   while (bytes > 0) {
     Chunk& chunk = *lanes.front_chunk;
     const std::size_t taken = std::min(bytes, chunk.end - chunk.begin);
@@ -430,6 +440,12 @@ void SendQueue::consume(std::size_t bytes) noexcept {
     lanes.drop_front_chunk();
   }
   lanes.settle_front(false);
+}
+
+bool SendQueue::take_push() noexcept {
+  const bool push = std::exchange(lanes_->push, false);
+  lanes_->held_back = lanes_->held_back && !push;
+  return push;
 }
 
 void SendQueue::settle_front() noexcept {

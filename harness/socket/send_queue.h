@@ -96,8 +96,12 @@ class SendQueue {
   // is held back: `more` is false and the run is not cut. Control ciphertext is never held back.
   Gathered gather(std::span<ByteView> pieces, bool flush) noexcept;
 
-  // consume says that the transport took `bytes` from the front of the wire lane; ops that end there are DONE.
+  // consume says that the transport took `bytes` of what was gathered last; ops that end there are DONE.
   void consume(std::size_t bytes) noexcept;
+
+  // take_push is true once after an op without `more` was done that had no byte of its own to send while what was sent
+  // last may be held back by the transport (Gathered::more): nothing else would make it leave.
+  bool take_push() noexcept;
 
   // settle_front completes ops at the front that have nothing (left) to send: zero-length ones, which wait for the ops
   // before them but never for control ciphertext. Call it once the connection may carry ops at all: consume() leaves

@@ -305,6 +305,11 @@ void TlsSocket::drain(bool until_completed) {
   if (phase_ == Phase::open) {
     queue_.settle_front();
   }
+  if (queue_.take_push()) {
+    mutex_.unlock();
+    static_cast<void>(transport_->push());  // refused, it leaves a little later
+    mutex_.lock();
+  }
   draining_ = false;
 }
 

@@ -51,6 +51,10 @@ class Transport {
   // (nothing taken), reset, no_memory, closed (after close(), as every verb), ...
   virtual std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept = 0;
 
+  // push lets what was sent with `more` leave now, as a send without it would have. A refusal ends nothing. Source:
+  // tcp(7), TCP_CORK; a send of no bytes pushes nothing.
+  virtual Status push() noexcept = 0;
+
   // recv takes what is there, at most `storage.size()` bytes (not 0). 0 is the end of the peer's stream (FIN).
   // EINTR is not an answer. Errors: would_block, reset, timeout, ...
   virtual std::expected<std::size_t, Error> recv(MutableBytes storage) noexcept = 0;

@@ -119,6 +119,7 @@ class TcpTransport final : public Transport {
   Status finish_connect() noexcept override;
   Status failure() noexcept override;
   std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept override;
+  Status push() noexcept override { return set_option(descriptor_, IPPROTO_TCP, TCP_CORK, 0); }
   std::expected<std::size_t, Error> recv(MutableBytes storage) noexcept override;
   Status shutdown_send() noexcept override;
   std::expected<std::size_t, Error> unsent_bytes() const noexcept override;

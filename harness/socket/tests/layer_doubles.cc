@@ -47,6 +47,12 @@ class FakeTransport final : public Transport {
     return bytes.size();
   }
 
+  Status push() noexcept override {
+    system_call();
+    ++wire_->pushes;
+    return {};
+  }
+
   std::expected<std::size_t, Error> recv(MutableBytes storage) noexcept override {
     ++wire_->recvs;
     call(wire_->on_recv);

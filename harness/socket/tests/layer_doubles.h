@@ -46,6 +46,7 @@ struct FakeWire {
     bool more = false;
     friend bool operator==(const Sent&, const Sent&) = default;
   };
+  std::size_t pushes = 0;
   std::vector<Sent> sent;  // one entry for each send() that took something
   std::size_t sends = 0;
   std::size_t recvs = 0;

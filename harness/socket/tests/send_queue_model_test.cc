@@ -77,6 +77,9 @@ class World {
   std::size_t ops_end_ = 0;
   std::vector<ByteView> held_;  // what gather() gave and consume() has not taken yet
   std::size_t held_bytes_ = 0;
+  bool held_more_ = false;   // and said of it
+  bool taken_more_ = false;  // of what was taken last
+  bool push_ = false;
   std::uint64_t owners_ = 0;
   std::uint64_t pushed_ = 0;
   std::optional<std::size_t> refused_;
@@ -192,6 +195,7 @@ void World::gather(const Step& step) {
   RC_ASSERT(gathered.pieces <= held_.size());
   held_.resize(gathered.pieces);
   held_bytes_ = gathered.bytes;
+  held_more_ = gathered.more;
   check_held();
   const bool urgent = urgent_end() > front_;
   const std::size_t all = (urgent && !step.flag ? urgent_end() : stream_.size()) - front_;
@@ -217,6 +221,7 @@ void World::consume(const Step& step) {
   const std::size_t taken = step.flag ? held_bytes_ : std::min(step.amount, held_bytes_);
   queue_.consume(taken);
   front_ += taken;
+  taken_more_ = taken > 0 ? held_more_ : taken_more_;
   held_.clear();
   held_bytes_ = 0;
   settle(false);
@@ -226,11 +231,15 @@ void World::settle(bool also_waiting) {
   while (!pending_.empty()) {
     const ModelOp& op = pending_.front();
     if (!(op.passed ? op.wire_end <= front_ : also_waiting && op.bytes == 0)) {
-      return;
+      break;
     }
+    push_ = push_ || (!op.more && taken_more_);
     completed_.push_back(op);
     pending_.pop_front();
   }
+  RC_ASSERT(queue_.take_push() == push_);
+  taken_more_ = taken_more_ && !push_;
+  push_ = false;
 }
 
 void World::pop(const Step& step) {

@@ -342,6 +342,37 @@ TEST(send_queue_gather, a_zero_length_op_without_more_lets_nothing_before_it_wai
   EXPECT_EQ(pop_tokens(queue), (std::vector<Token>{1, 2, 3}));
 }
 
+TEST(send_queue_gather, a_zero_length_op_without_more_asks_for_a_push_of_what_was_sent_with_it) {
+  SendQueue queue;
+  ASSERT_TRUE(push(queue, 1, "a", true));
+  encrypt_all(queue);
+  EXPECT_EQ(take(queue), (Sent{"a", true}));
+  EXPECT_FALSE(queue.take_push());
+  ASSERT_TRUE(push(queue, 2, "", true));
+  queue.settle_front();
+  EXPECT_FALSE(queue.take_push()) << "it may wait as well";
+  ASSERT_TRUE(push(queue, 3, "", false));
+  queue.settle_front();
+  EXPECT_TRUE(queue.take_push());
+  EXPECT_FALSE(queue.take_push()) << "once";
+  ASSERT_TRUE(push(queue, 4, "", false));
+  queue.settle_front();
+  EXPECT_FALSE(queue.take_push()) << "nothing is held back any more";
+}
+
+TEST(send_queue_gather, bytes_that_leave_at_once_need_no_push) {
+  SendQueue queue;
+  ASSERT_TRUE(push(queue, 1, "a", true));
+  encrypt_all(queue);
+  EXPECT_EQ(take(queue), (Sent{"a", true}));
+  ASSERT_TRUE(push(queue, 2, "b", false));
+  encrypt_all(queue);
+  EXPECT_EQ(take(queue), (Sent{"b", false}));
+  ASSERT_TRUE(push(queue, 3, "", false));
+  queue.settle_front();
+  EXPECT_FALSE(queue.take_push());
+}
+
 TEST(send_queue_gather, an_op_without_more_that_adds_no_ciphertext_still_lets_nothing_wait) {
   SendQueue queue;
   ASSERT_TRUE(push(queue, 1, "a", true));

@@ -148,6 +148,21 @@ TEST_P(tls_socket_send, more_reaches_the_transport_and_never_covers_an_op_withou
   EXPECT_EQ(end.wire->sent.back(), (Sent{"e", false}));
 }
 
+TEST_P(tls_socket_send, an_empty_op_without_more_pushes_what_the_transport_holds_back) {
+  DoubleEnd& end = doubles_.open();
+  EXPECT_TRUE(end.send(1, "a", true));
+  doubles_.turn();
+  EXPECT_EQ(end.wire->sent, (std::vector<FakeWire::Sent>{{"a", true}}));
+  EXPECT_EQ(end.wire->pushes, 0U);
+  EXPECT_EQ(end.send(2, "", false), fast() ? SendOutcome::completed : SendOutcome::pending);
+  doubles_.turn();
+  EXPECT_EQ(end.wire->pushes, 1U);
+  EXPECT_TRUE(end.send(3, "", false));
+  doubles_.turn();
+  EXPECT_EQ(end.wire->pushes, 1U);
+  EXPECT_EQ(end.wire->text(), "a");
+}
+
 TEST_P(tls_socket_send, an_op_with_more_is_not_held_back_by_a_close) {
   DoubleEnd& end = doubles_.open();
   EXPECT_TRUE(end.send(1, "a", true));

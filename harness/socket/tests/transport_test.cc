@@ -1,8 +1,10 @@
 // TCP on the loopback, as the system has it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -234,6 +236,7 @@ TEST(transport_close, every_verb_on_a_closed_transport_says_closed) {
   EXPECT_FALSE(closed.handle().valid());
   EXPECT_EQ(code_of(closed.finish_connect()), Code::closed);
   EXPECT_EQ(code_of(send_text(closed, "x")), Code::closed);
+  EXPECT_EQ(code_of(closed.push()), Code::closed);
   EXPECT_EQ(code_of(closed.recv(storage)), Code::closed);
   EXPECT_EQ(code_of(closed.shutdown_send()), Code::closed);
   EXPECT_EQ(code_of(closed.unsent_bytes()), Code::closed);
@@ -280,6 +283,20 @@ TEST(transport_close, the_peer_of_a_reset_stream_can_still_be_asked) {
   EXPECT_TRUE(pair.client->unsent_bytes());
   EXPECT_EQ(code_of(pair.client->peer_endpoint()), Code::reset);
   EXPECT_EQ(code_of(pair.client->shutdown_send()), Code::reset);
+}
+
+TEST(transport_send, what_was_sent_with_more_waits_for_a_push) {
+  Loopback pair;
+  const auto not_sent = [&] {
+    int bytes = -1;
+    EXPECT_EQ(::ioctl(descriptor_of(*pair.client), SIOCOUTQNSD, &bytes), 0);
+    return bytes;
+  };
+  ASSERT_TRUE(send_text(*pair.client, "ping", true));
+  EXPECT_EQ(not_sent(), 4);
+  ASSERT_TRUE(pair.client->push());
+  EXPECT_EQ(not_sent(), 0);
+  EXPECT_EQ(receive(*pair.server, 4), "ping");
 }
 
 TEST(transport_options, are_set) {
