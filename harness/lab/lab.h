@@ -78,6 +78,11 @@ struct Options {
   FlightRecorder* recorder = nullptr;
   // watchdog watches over the run from a thread of its own (of the process), which a process that forks must not have.
   bool watchdog = true;
+  // crew takes the threads of the run from those that earlier runs of the process have parked, and parks them again: a
+  // tenth of the price. What a thread has of its own (thread-local objects, keys) then lives as long as the process,
+  // and a thread that is created finds what another one left there; an orphaned robust mutex is not seen. For bodies
+  // that rely on neither. Threads with attributes are made anew, one that calls pthread_exit is not parked again.
+  bool crew = false;
   // expected_points is how many points a dry run of the same workload had, if known: PCT spreads its change points over
   // it.
   std::uint64_t expected_points = 10'000;

@@ -31,8 +31,8 @@ long kernel_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
 }
 
 void give_turn(Thread& thread) {
-  thread.turn.store(1, std::memory_order_release);
-  kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAKE_PRIVATE, 1);
+  thread.turn->store(1, std::memory_order_release);
+  kernel_call(SYS_futex, reinterpret_cast<long>(thread.turn), FUTEX_WAKE_PRIVATE, 1);
 }
 
 // A thread that has ended still gives its caches back to the heap on its way out. Who goes on waits for it to be gone:
@@ -48,10 +48,10 @@ void see_off(RunState& run) {
 }
 
 void await_turn(Thread& thread) {
-  while (thread.turn.load(std::memory_order_acquire) == 0) {
-    kernel_call(SYS_futex, reinterpret_cast<long>(&thread.turn), FUTEX_WAIT_PRIVATE, 0, 0);
+  while (thread.turn->load(std::memory_order_acquire) == 0) {
+    kernel_call(SYS_futex, reinterpret_cast<long>(thread.turn), FUTEX_WAIT_PRIVATE, 0, 0);
   }
-  thread.turn.store(0, std::memory_order_relaxed);
+  thread.turn->store(0, std::memory_order_relaxed);
   see_off(*current());
 }
 
@@ -314,10 +314,13 @@ Thread* thread_of_kernel_id(std::int32_t tid) {
   return nullptr;
 }
 
-Thread* adopt() {
+Thread* adopt(std::atomic<std::uint32_t>* turn) {
   const Unwatched unwatched;
   RunState& run = *current();
   auto thread = std::make_unique<Thread>();
+  if (turn != nullptr) {
+    thread->turn = turn;
+  }
   thread->id = static_cast<ThreadId>(run.threads.size());
   thread->sampling = Prng(run.options.seed).fork(6).fork(thread->id);
   thread->accesses_to_next_point = thread->sampling.below(2 * accesses_per_point);
@@ -342,14 +345,14 @@ void begin_thread(Thread* thread) {
   current()->record(thread->id, Op::begin, 0, 0);
 }
 
-void end_thread() {
+void end_thread(AfterEnd after) {
   RunState& run = *current();
   Thread& me = *self_here;
   ++me.steps;
   me.last = Op::thread_exit;
   run.record(me.id, Op::thread_exit, 0, 0);
   me.state = ThreadState::ended;
-  run.leaving = me.kernel_id;
+  run.leaving = after == AfterEnd::leaves ? me.kernel_id : 0;
   me.kernel_id = 0;  // the kernel may give the number to another thread
   --run.runnable;
   --run.alive;
@@ -365,7 +368,7 @@ void end_thread() {
 }
 
 const void* key_of_end(const Thread& thread) {
-  return &thread.turn;
+  return &thread;
 }
 
 bool ended(const Thread& thread) {

@@ -13,6 +13,7 @@
 // call: a sanitizer must not see an order of events in it that the program under test does not have.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -119,12 +120,15 @@ std::string describe(const Thread& thread);
 
 // adopt makes a record for a thread that is about to be created by the caller; begin_thread is called first on the new
 // thread, waits for its first turn, and makes self() answer; end_thread is called last on it: the token goes on and
-// self() is null. key_of_end is what a joiner waits for; ended says that there is nothing to wait for.
-Thread* adopt();
+// self() is null. key_of_end is what a joiner waits for; ended says that there is nothing to wait for. `turn`, if it is
+// given, becomes 1 when the token is there; else the record has a word of its own for that.
+Thread* adopt(std::atomic<std::uint32_t>* turn = nullptr);
 // abandon takes an adoption back: the thread could not be created.
 void abandon(Thread* thread);
 void begin_thread(Thread* thread);
-void end_thread();
+// AfterEnd is what the thread does next: it leaves the process, or touches nothing until it is needed again.
+enum class AfterEnd : std::uint8_t { leaves, parks };
+void end_thread(AfterEnd after);
 const void* key_of_end(const Thread& thread);
 bool ended(const Thread& thread);
 

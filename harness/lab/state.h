@@ -22,7 +22,8 @@ enum class ThreadState : std::uint8_t { runnable, blocked, ended };
 struct Thread {
   ThreadId id = 0;
   ThreadState state = ThreadState::runnable;
-  std::atomic<std::uint32_t> turn{0};  // a futex: 1 says that the token is here
+  std::atomic<std::uint32_t> own_turn{0};
+  std::atomic<std::uint32_t>* turn = &own_turn;  // a futex: 1 says that the token is here
   std::int32_t kernel_id = 0;
   std::uint64_t steps = 0;     // points and waits of this thread
   const Wait* wait = nullptr;  // while blocked; on the thread's own stack

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "harness/base/check.h"
+#include "harness/lab/sync/crew.h"
 #include "harness/lab/sync/sync.h"
+#include "harness/lab/sync/threads.h"
 
 namespace rig::lab {
 namespace {
@@ -28,6 +30,7 @@ struct Handle {
   pthread_t pthread;
   Thread* thread;
   bool detached;
+  Member* member;  // null: a thread of its own
 };
 
 // The threads of the run that a handle may still stand for.
@@ -45,9 +48,13 @@ void remember(const Handle& handle) {
   handles.get().push_back(handle);
 }
 
-void forget(pthread_t pthread) {
+void forget(const Handle* handle) {
+  if (handle->member != nullptr) {
+    crew_release(*handle->member);
+  }
   const Unwatched unwatched;
-  std::erase_if(handles.get(), [pthread](const Handle& h) { return h.pthread == pthread; });
+  auto& all = handles.get();
+  all.erase(all.begin() + (handle - all.data()));
 }
 
 // The end of a thread is the destructor of a key, set anew in each round of destructors until the last: C++'s
@@ -65,11 +72,8 @@ void at_end(void* rounds_left) {
     pthread_setspecific(end_key, reinterpret_cast<void*>(rounds - 1));
     return;
   }
-  const Handle* handle = find(pthread_self());
-  if (handle != nullptr && handle->detached) {
-    forget(pthread_self());
-  }
-  end_thread();
+  release_detached();
+  end_thread(AfterEnd::leaves);
 }
 
 // Made when the executable is loaded, so that it comes before the keys of the program under test in each round.
@@ -78,6 +82,20 @@ pthread_key_t end_key = [] {
   RIG_CHECK(pthread_key_create(&key, at_end) == 0);
   return key;
 }();
+
+}  // namespace
+
+void watch_end(bool wanted) {
+  pthread_setspecific(end_key, wanted ? reinterpret_cast<void*>(rounds_before_end()) : nullptr);
+}
+
+void release_detached() {
+  if (const Handle* handle = find(pthread_self()); handle != nullptr && handle->detached) {
+    forget(handle);
+  }
+}
+
+namespace {
 
 struct Start {
   void* (*routine)(void*);
@@ -89,7 +107,7 @@ void* thread_main(void* raw) {
   const Start start = *static_cast<Start*>(raw);
   begin_thread(start.thread);
   delete static_cast<Start*>(raw);
-  pthread_setspecific(end_key, reinterpret_cast<void*>(rounds_before_end()));
+  watch_end(true);
   return start.routine(start.argument);
 }
 
@@ -99,8 +117,21 @@ bool is_detached(const pthread_attr_t* attributes) {
          state == PTHREAD_CREATE_DETACHED;
 }
 
+int created(const Handle& handle, const void* caller) {
+  remember(handle);
+  event(Op::thread_create, id_of(*handle.thread));
+  point(Op::thread_create, caller);
+  return 0;
+}
+
 int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*), void* argument,
            const void* caller) {
+  // A thread of the crew has the stack and the kind of thread that it was made with.
+  if (attributes == nullptr) {
+    if (Member* const member = crew_create(handle, routine, argument); member != nullptr) {
+      return created({.pthread = *handle, .thread = record_of(*member), .detached = false, .member = member}, caller);
+    }
+  }
   Thread* const thread = adopt();
   auto start = std::make_unique<Start>(Start{.routine = routine, .argument = argument, .thread = thread});
   const int result = real_pthread_create(handle, attributes, thread_main, start.get());
@@ -110,10 +141,8 @@ int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)
     return result;
   }
   static_cast<void>(start.release());  // thread_main deletes it
-  remember({.pthread = *handle, .thread = thread, .detached = is_detached(attributes)});
-  event(Op::thread_create, id_of(*thread));
-  point(Op::thread_create, caller);
-  return 0;
+  return created({.pthread = *handle, .thread = thread, .detached = is_detached(attributes), .member = nullptr},
+                 caller);
 }
 
 std::string explain_join(const Wait& wait) {
@@ -147,8 +176,16 @@ int join_by(pthread_t pthread, void** result, std::int64_t deadline_ns, const ch
       return ETIMEDOUT;
     }
   }
-  forget(pthread);
+  // Others may have come and gone meanwhile.
+  const Handle ended_one = *find(pthread);
   event(Op::thread_join, id_of(*thread));
+  if (ended_one.member != nullptr && result != nullptr) {
+    *result = result_of(*ended_one.member);
+  }
+  forget(find(pthread));
+  if (ended_one.member != nullptr) {
+    return 0;
+  }
   return real_pthread_join(pthread, result);
 }
 
@@ -203,14 +240,16 @@ RIG_LAB_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid
 }
 
 RIG_LAB_EXPORT int pthread_detach(pthread_t thread) noexcept {
-  const int result = real_pthread_detach(thread);
-  if (outside() || result != 0) {
-    return result;
+  if (outside()) {
+    return real_pthread_detach(thread);
   }
-  if (Handle* handle = find(thread)) {
+  Handle* const handle = find(thread);
+  const bool of_crew = handle != nullptr && handle->member != nullptr;
+  const int result = !of_crew ? real_pthread_detach(thread) : handle->detached ? EINVAL : 0;
+  if (result == 0 && handle != nullptr) {
     handle->detached = true;
     if (ended(*handle->thread)) {
-      forget(thread);
+      forget(handle);
     }
   }
   return result;
@@ -219,6 +258,9 @@ RIG_LAB_EXPORT int pthread_detach(pthread_t thread) noexcept {
 RIG_LAB_EXPORT void pthread_exit(void* result) {
   if (!outside() && id_of(*self()) == 0) {
     refuse("pthread_exit", "the thread that called run() must return from it");
+  }
+  if (!outside()) {
+    crew_exit(result);
   }
   real_pthread_exit(result);
   __builtin_unreachable();
