@@ -12,22 +12,39 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
   if (!both(abilities, RIG_CAN_UPDATE_KEYS)) {
     return "keys cannot be updated by " + cell.client + "~" + cell.server;
   }
-  return std::nullopt;
+  return needs_pause(cell, abilities);
 }
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("update_keys", cell, size, seed);
-  const std::uint64_t ops = by_size(size, 8, 60, 1'000);
-  const std::vector<Step> load{
-      await(Condition::connected), await(Condition::established), send(ops, 0, size_max(size)),
-      act(Verb::update_keys),      send(ops, 0, size_max(size)),  act(Verb::update_keys),
-      send(ops, 0, 512),           await(Condition::sent),        await(Condition::key_updates, 2)};
+  // Neither side reads until both have updated twice, each time behind ops that the other's buffers have no room for.
+  const std::uint64_t ops_queued = by_size(size, 16, 60, 1'000);
+  const std::uint64_t ops_after = by_size(size, 8, 60, 1'000);
+  const std::uint64_t bytes = op_bytes(size);
+  tight(scenario);
+  for (const Side side : {Side::client, Side::server}) {
+    scenario.reactions.push_back(when(side, {}, Event::connected, Verb::pause));
+  }
+  const std::vector<Step> load{await(Condition::connected),
+                               await(Condition::established),
+                               send(ops_queued, bytes, bytes),
+                               await(Condition::pending, 1),
+                               align(0),
+                               act(Verb::update_keys),
+                               send(ops_after, 0, bytes),
+                               act(Verb::update_keys),
+                               align(1),
+                               act(Verb::resume),
+                               send(ops_after, 0, by_size(size, 512, size_max(size), size_max(size))),
+                               await(Condition::sent),
+                               await(Condition::key_updates, 2)};
   std::vector<Step> client{connect()};
   client.insert(client.end(), load.begin(), load.end());
   scenario.threads.push_back(on_loop(Side::client, {}, client));
   scenario.threads.push_back(on_loop(Side::server, {}, load));
-  scenario.reaches.push_back({.counter = "key_updates_in", .at_least = 2});
-  scenario.reaches.push_back({.counter = "key_updates_out", .at_least = 2});
+  scenario.reaches.push_back({.counter = "rekeys_with_pending", .at_least = 4});
+  scenario.reaches.push_back({.counter = "peer_rekeys_with_pending", .at_least = 4});
+  scenario.reaches.push_back({.counter = "key_updated_ends", .at_least = 2});
   return scenario;
 }
 
@@ -35,7 +52,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
 
 const Suite& update_keys_suite() {
   static const Suite suite{.name = "update_keys",
-                           .sentence = "both sides update their keys in the middle of a load in both directions",
+                           .sentence = "both sides update their keys under queued sends of both",
                            .unfit = unfit,
                            .make = make};
   return suite;

@@ -153,7 +153,6 @@ void End::perform(Verb verb) {
       status = subject.pause(socket, &error);
       break;
     case Verb::resume:
-      resumes_with_pending_ += ledger_.pending() > 0 ? 1 : 0;
       status = subject.resume(socket, &error);
       break;
     case Verb::renegotiate:

@@ -92,8 +92,9 @@ class End {
   // What was pending at the peer's end, and at how many resumes and changes of keys (renegotiate, update_keys)
   // something was.
   std::uint64_t pending_at_end() const { return pending_at_end_.load(); }
-  std::uint64_t resumes_with_pending() const { return resumes_with_pending_.load(); }
   std::uint64_t rekeys_with_pending() const { return rekeys_with_pending_.load(); }
+  void note_peer_rekey() { peer_rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0; }
+  std::uint64_t peer_rekeys_with_pending() const { return peer_rekeys_with_pending_.load(); }
   // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
   void note_pending(std::uint64_t ops) { pending_seen_ = std::max(pending_seen_.load(), ops); }
   std::uint64_t pending_seen() const { return pending_seen_.load(); }
@@ -159,7 +160,7 @@ class End {
   std::atomic<std::uint64_t> pending_at_close_{0};
   std::atomic<std::uint64_t> pending_seen_{0};
   std::atomic<std::uint64_t> pending_at_end_{0};
-  std::atomic<std::uint64_t> resumes_with_pending_{0};
+  std::atomic<std::uint64_t> peer_rekeys_with_pending_{0};
   std::atomic<std::uint64_t> rekeys_with_pending_{0};
   std::array<std::atomic<std::uint64_t>, 7> counts_{};
   Bytes backlog_;  // echo that was refused; the loop's thread only

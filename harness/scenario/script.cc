@@ -12,6 +12,10 @@ constexpr std::uint64_t not_full = ~std::uint64_t{0};
 // Bugs live at these sizes: nothing, one byte, around a record, around 16 bits.
 constexpr std::array<std::uint64_t, 8> telling_sizes{0, 1, 16383, 16384, 16385, 65535, 65536, 65537};
 
+bool is_rekey(Verb verb) {
+  return verb == Verb::renegotiate || verb == Verb::update_keys;
+}
+
 }  // namespace
 
 Script::Script(ScriptWorld& world, End& end, const Thread& thread, std::string name, Prng prng)
@@ -80,6 +84,9 @@ Script::Try Script::try_step(const Step& step) {
       // A server's end has no socket before the connection was accepted.
       if (!end_.has_socket() && !end_.closed()) {
         return Try::blocked;
+      }
+      if (End* const peer = world_.peer_of(end_); peer != nullptr && is_rekey(step.verb)) {
+        peer->note_peer_rekey();
       }
       end_.perform(step.verb);
       return Try::done;
