@@ -91,6 +91,7 @@ std::vector<Trial> trials() {
           {.canary = Canary::c6_never_closed, .stalls = true},
           {.canary = Canary::c6_registration_left},
           {.canary = Canary::c6_listener_left},
+          {.canary = Canary::c6_undestroyed},
           {.canary = Canary::s1_changed},
           {.canary = Canary::s1_lost, .stalls = true},
           {.canary = Canary::s1_doubled},

@@ -26,6 +26,7 @@ enum class Canary : std::uint8_t {
   c6_never_closed,         // `closed` is swallowed
   c6_registration_left,    // after `closed` the socket's loop counts a registration more
   c6_listener_left,        // after `closed` the socket's loop counts a listener more
+  c6_undestroyed,          // after destroy() the socket's loop counts an undestroyed socket more
   s1_changed,              // a byte of a `data` is flipped
   s1_lost,                 // a byte of a `data` is left out
   s1_doubled,              // a byte of a `data` comes twice
