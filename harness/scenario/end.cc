@@ -220,9 +220,18 @@ void End::perform_on_event(Verb verb, ByteView bytes) {
       break;
     case Verb::destroy_other:
       if (End* other = world_.next_on_side(*this); other != nullptr && &other->host() == &host_) {
+        other->destroyed_by_other_ = other->destroyed_by_other_.load() || other->lives();
         other->perform(Verb::close_abort);
         other->destroy();
       }
+      break;
+    case Verb::destroy:
+      destroyed_inside_ = destroyed_inside_.load() || (has_socket() && !destroyed());
+      destroy();
+      break;
+    case Verb::close_abort:
+      aborted_inside_ = aborted_inside_.load() || lives();
+      perform(verb);
       break;
     case Verb::stop_listening:
       world_.stop_listening(*this);

@@ -86,6 +86,10 @@ class End {
   Outcome connected_outcome() const;
   Outcome closed_outcome() const;
   bool aborted_itself() const { return aborted_itself_.load(); }
+  // What reactions did to a socket that was still there: inside one of its own callbacks, or of another end's.
+  bool aborted_inside() const { return aborted_inside_.load(); }
+  bool destroyed_inside() const { return destroyed_inside_.load(); }
+  bool destroyed_by_other() const { return destroyed_by_other_.load(); }
   std::uint64_t writable_events() const { return counts_[static_cast<std::size_t>(Event::writable)].load(); }
   std::uint64_t completed() const { return completed_.load(); }
   std::uint64_t pending_at_close() const { return pending_at_close_.load(); }
@@ -128,6 +132,10 @@ class End {
 
   void react(Event event, ByteView bytes = {});
   void perform_on_event(Verb verb, ByteView bytes);
+  // lives says that the socket is not destroyed, and that its `closed` has not come.
+  bool lives() const {
+    return has_socket() && !destroyed() && counts_[static_cast<std::size_t>(Event::closed)].load() == 0;
+  }
   void echo(ByteView bytes);
   void flush_backlog();
   void close_when_through();
@@ -153,6 +161,9 @@ class End {
   std::atomic<bool> closed_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> aborted_itself_{false};
+  std::atomic<bool> aborted_inside_{false};
+  std::atomic<bool> destroyed_inside_{false};
+  std::atomic<bool> destroyed_by_other_{false};
   std::atomic<bool> looked_{false};
   std::atomic<bool> through_wanted_{false};
   std::atomic<int> echoes_elsewhere_{0};

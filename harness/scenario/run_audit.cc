@@ -229,7 +229,9 @@ void Run::count(Verdict& verdict) const {
     counters["connect_failed"] += end.connected_outcome().came && !end.connected() ? 1 : 0;
     counters["ended"] += end.ended() ? 1 : 0;
     counters["closed"] += end.closed() ? 1 : 0;
-    counters["destroyed_itself"] += end.aborted_itself() ? 1 : 0;
+    counters["aborted_itself"] += end.aborted_inside() ? 1 : 0;
+    counters["destroyed_itself"] += end.destroyed_inside() ? 1 : 0;
+    counters["destroyed_other"] += end.destroyed_by_other() ? 1 : 0;
     counters["writable_events"] += end.writable_events();
     most("pending_at_close", end.pending_at_close());
     most("handshakes", used.handshakes);
