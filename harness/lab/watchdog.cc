@@ -45,6 +45,9 @@ constinit pid_t watched = 0;
 constinit std::atomic<std::uint32_t> leaving{0};
 constinit Real<long(long, const void*, long, long, const timespec*, const void*, long)> real_syscall("syscall");
 
+// A look-up on the watchdog's thread would use the heap while the run does: the run's addresses would vary.
+const LookedUp looked_up(real_syscall);
+
 pid_t this_process() {
   return static_cast<pid_t>(::syscall(SYS_getpid));
 }
