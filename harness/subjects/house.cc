@@ -158,6 +158,8 @@ void loop_counts(rig_loop* loop, rig_loop_counts* counts) {
 }
 
 void loop_destroy(rig_loop* loop) {
+  // A destroyed socket leaves its loop in the next turn, and the two own each other until then.
+  static_cast<void>(loop->loop->turn(0));
   delete loop;
 }
 

@@ -213,7 +213,8 @@ typedef struct rig_subject {
   void (*loop_wake)(rig_loop* loop);
   /* loop_counts: the loop's thread, or any thread while nobody turns the loop. */
   void (*loop_counts)(rig_loop* loop, rig_loop_counts* counts);
-  /* loop_destroy: every listener and socket of the loop is closed and destroyed before. */
+  /* loop_destroy: every listener and socket of the loop is closed and destroyed before; no turn is needed in between,
+   * and a `closed` that is still due comes in this call. */
   void (*loop_destroy)(rig_loop* loop);
 
   rig_status (*context_create)(const rig_context_config* config, rig_context** context,
