@@ -196,6 +196,7 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
     const void* const key = &state;
     block({.op = Op::end, .keys = {&key, 1}});
   }
+  order_after(&state);  // all threads have ended, also those that nobody joined
   KernelLeft left = kernel_end();
   // What is still open is no violation here, but it is part of what the run was.
   event(Op::end, static_cast<std::int64_t>(left.open_descriptors));

@@ -348,6 +348,7 @@ void begin_thread(Thread* thread) {
 void end_thread(AfterEnd after) {
   RunState& run = *current();
   Thread& me = *self_here;
+  order_before(&run);
   ++me.steps;
   me.last = Op::thread_exit;
   run.record(me.id, Op::thread_exit, 0, 0);

@@ -179,8 +179,11 @@ int join_by(pthread_t pthread, void** result, std::int64_t deadline_ns, const ch
   // Others may have come and gone meanwhile.
   const Handle ended_one = *find(pthread);
   event(Op::thread_join, id_of(*thread));
-  if (ended_one.member != nullptr && result != nullptr) {
-    *result = result_of(*ended_one.member);
+  if (ended_one.member != nullptr) {
+    void* const what_it_returned = result_of(*ended_one.member);  // asked in any case: it orders the two threads
+    if (result != nullptr) {
+      *result = what_it_returned;
+    }
   }
   forget(find(pthread));
   if (ended_one.member != nullptr) {
