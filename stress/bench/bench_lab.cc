@@ -103,7 +103,6 @@ class Connection {
     }
     layer_.destroy(client_.socket);
     layer_.destroy(server_.socket);
-    poll();  // a socket that a sender has scheduled is the loop's until its next turn
     layer_.loop_destroy(loop_);
   }
 
@@ -177,11 +176,9 @@ class Connection {
     }
   }
 
-  void turn() { turn_for(1'000'000); }
-  void poll() { turn_for(0); }
-  void turn_for(std::int64_t wait_us) {
+  void turn() {
     rig_error error{};
-    demand(layer_.loop_turn(loop_, wait_us, &error), "the loop", error);
+    demand(layer_.loop_turn(loop_, 1'000'000, &error), "the loop", error);
   }
 
   const rig_subject& layer_ = *house_subject();

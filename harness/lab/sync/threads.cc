@@ -177,19 +177,18 @@ int join_by(pthread_t pthread, void** result, std::int64_t deadline_ns, const ch
     }
   }
   // Others may have come and gone meanwhile.
-  const Handle ended_one = *find(pthread);
+  handle = find(pthread);
+  Member* const member = handle->member;
   event(Op::thread_join, id_of(*thread));
-  if (ended_one.member != nullptr) {
-    void* const what_it_returned = result_of(*ended_one.member);  // asked in any case: it orders the two threads
-    if (result != nullptr) {
-      *result = what_it_returned;
-    }
+  void* const returned = member != nullptr ? result_of(*member) : nullptr;  // it orders the two threads
+  forget(handle);
+  if (member == nullptr) {
+    return real_pthread_join(pthread, result);
   }
-  forget(find(pthread));
-  if (ended_one.member != nullptr) {
-    return 0;
+  if (result != nullptr) {
+    *result = returned;
   }
-  return real_pthread_join(pthread, result);
+  return 0;
 }
 
 int join_until(pthread_t pthread, void** result, const timespec* deadline, const char* name, const void* caller) {
