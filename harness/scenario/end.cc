@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/scenario/app_door.h"
 #include "harness/scenario/trace_file.h"
 #include "harness/subjects/abi.h"
 
@@ -281,6 +282,7 @@ void End::came(std::string_view name) {
 }
 
 void End::on_connected(void* user, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("connected");
   {
@@ -294,6 +296,7 @@ void End::on_connected(void* user, const rig_error* error) {
 }
 
 void End::on_data(void* user, const uint8_t* bytes, size_t count) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("data");
   end.incoming_.received({bytes, count});
@@ -302,6 +305,7 @@ void End::on_data(void* user, const uint8_t* bytes, size_t count) {
 }
 
 void End::on_ended(void* user) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("ended");
   end.pending_at_end_ = end.ledger_.pending();
@@ -315,6 +319,7 @@ void End::on_ended(void* user) {
 }
 
 void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.probe_.after("sent");
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
@@ -331,6 +336,7 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
 }
 
 void End::on_writable(void* user) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("writable");
   end.flush_backlog();
@@ -339,6 +345,7 @@ void End::on_writable(void* user) {
 }
 
 void End::on_closed(void* user, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.probe_.after("closed");
   end.look();

@@ -53,8 +53,20 @@ void note(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdic
   verdict.counters["lab_events"] = outcome.events;
   verdict.counters["lab_switches"] = outcome.switches.size();
   verdict.counters["lab_faults"] = outcome.faults.size();
+  verdict.counters["lab_allocations"] = outcome.allocations;
   verdict.counters["lab_threads"] = outcome.threads;
   verdict.counters["lab_virtual_us"] = static_cast<std::uint64_t>(outcome.virtual_ns / 1000);
+}
+
+// A fault that has struck nothing shows nothing.
+void judge_memory(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdict) {
+  const auto fails_memory = [](const lab::Fault& fault) { return fault.kind == lab::FaultKind::no_memory; };
+  if (verdict.kind == VerdictKind::pass && std::ranges::any_of(scenario.lab.faults, fails_memory) &&
+      std::ranges::none_of(outcome.faults, fails_memory)) {
+    verdict.kind = VerdictKind::vacuous;
+    verdict.reason = "the allocation that was to fail was not reached: there were " +
+                     std::to_string(outcome.allocations) + " in all";
+  }
 }
 
 void write_events(const RunOptions& options, const lab::Outcome& outcome, Verdict& verdict) {
@@ -103,6 +115,7 @@ void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::
   };
   const lab::Outcome outcome = lab::run(lab_options(scenario, options), body, stuck);
   note(scenario, outcome, verdict);
+  judge_memory(scenario, outcome, verdict);
   write_events(options, outcome, verdict);
 }
 
