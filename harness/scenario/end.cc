@@ -117,6 +117,9 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   }
   probe_.after("send");
   if (result == RIG_SEND_REFUSED) {
+    if (error.status != RIG_WOULD_BLOCK && error.status != RIG_CLOSED) {
+      give_up();
+    }
     return error.status == RIG_WOULD_BLOCK ? SendAnswer::full : SendAnswer::gone;
   }
   if (result == RIG_SEND_COMPLETED) {
@@ -177,10 +180,17 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
   if (status == RIG_OK || status == RIG_CLOSED) {
     return;
   }
+  give_up();
   const MutexLock lock(mutex_);
   if (!first_refused_verb_.has_value()) {
     const Error refused = from_abi(error);
     first_refused_verb_ = Error(refused.code(), std::string(verb) + ": " + std::string(refused.detail()));
+  }
+}
+
+void End::give_up() {
+  if (plan_.memory_may_fail && !given_up_.exchange(true)) {
+    host_.post([this] { perform(Verb::close_abort); });
   }
 }
 

@@ -169,7 +169,11 @@ rig_socket_config Run::socket_config(Side side) const {
 }
 
 EndPlan Run::plan(Side side, std::uint32_t index) const {
-  EndPlan plan{.side = side, .connection = index, .reactions = {}, .order_promised = false};
+  EndPlan plan{.side = side,
+               .connection = index,
+               .reactions = {},
+               .order_promised = false,
+               .memory_may_fail = scenario_.memory_may_fail};
   for (const Reaction& reaction : scenario_.reactions) {
     if (reaction.side == side && reaction.connection.value_or(index) == index) {
       plan.reactions.push_back(reaction);

@@ -102,6 +102,9 @@ void Run::note_violations(Verdict& verdict) const {
 
 void Run::finish_streams(bool all_delivered) {
   for (const Connection& connection : connections_) {
+    if (!connection.up) {
+      continue;  // the set-up did not come so far
+    }
     // A receiver that saw the clean end has seen everything that was completed before it, if its protocol can tell.
     const auto due = [this](const End* receiver, const End* sender) -> std::uint64_t {
       const bool clean = receiver != nullptr && sender != nullptr && receiver->ended() &&

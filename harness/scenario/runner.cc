@@ -285,7 +285,13 @@ std::optional<int> run_as_child(int argc, char** argv) {
 }
 
 std::string scenario_file_name(const Scenario& scenario) {
-  return scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed) + ".scn";
+  std::string name = scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed);
+  for (const lab::Fault& fault : scenario.lab.faults) {
+    if (fault.kind == lab::FaultKind::no_memory) {
+      name += (fault.sticky ? ".no_memory_from" : ".no_memory") + std::to_string(fault.nth);
+    }
+  }
+  return name + ".scn";
 }
 
 std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder) {
