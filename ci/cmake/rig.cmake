@@ -70,8 +70,8 @@ function(rig_library name)
   target_link_libraries(${name} PUBLIC rig_flags ${arg_LINK})
 endfunction()
 
-# rig_code_under_test is a rig_library() of the layer that is tested: with memory hooks its accesses to memory are points
-# of the lab's schedule.
+# rig_code_under_test is a rig_library() of the layer that is tested: with memory hooks its accesses to memory are
+# points of the lab's schedule.
 function(rig_code_under_test name)
   rig_library(${name} ${ARGN})
   if(RIG_MEMORY_HOOKS)
