@@ -132,4 +132,8 @@ void door_resumed() noexcept {
   errno = kept;
 }
 
+const void* door_session() noexcept {
+  return under_way.depth == 0 ? nullptr : under_way.sessions[under_way.depth - 1];
+}
+
 }  // namespace rig

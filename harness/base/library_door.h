@@ -170,4 +170,7 @@ class DoorPassage {
 void door_waiting(DoorWait wait) noexcept;
 void door_resumed() noexcept;
 
+// door_session is the session that the calling thread's innermost call drives, null outside of such a call.
+const void* door_session() noexcept;
+
 }  // namespace rig

@@ -54,6 +54,13 @@ class SymbolBehind<Result(Arguments...)> {
   std::atomic<Pointer> found_{nullptr};
 };
 
+// SymbolBehind of a function that throws nothing.
+template <class Result, class... Arguments>
+class SymbolBehind<Result(Arguments...) noexcept> : public SymbolBehind<Result(Arguments...)> {
+ public:
+  using SymbolBehind<Result(Arguments...)>::SymbolBehind;
+};
+
 // SoughtEarly looks a function up while the program starts: at its first call a lock may be held that a look-up needs.
 struct SoughtEarly {
   template <class Signature>

@@ -18,7 +18,7 @@ namespace rig {
 //      address unless the session may move, or (GnuTLS) none at all; a read in between is lawful, a renegotiation or an
 //      update of keys is not. GnuTLS and mbedTLS send what they kept, whatever the address is, so that a moved buffer
 //      with the same bytes is let pass. A write that waits for input, or within a handshake, holds nothing back yet.
-//      And of every write: no length of 0 where the library gives it no meaning.
+//      And of every write after the handshake: no length of 0 where the library gives it no meaning.
 //   E2 of every call on a session: no other thread is in it; in GnuTLS one may read while another writes.
 //   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful). Of a
 //      shutdown: no handshake is under way, and no write waits. Of the end of the library: no session lives on, and it

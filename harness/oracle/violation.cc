@@ -120,10 +120,17 @@ std::optional<Law> law_from_name(std::string_view name) noexcept {
 }
 
 void ViolationLog::report(Law law, std::string where, std::string message) {
-  const MutexLock lock(mutex_);
-  ++count_;
-  if (kept_.size() < kept_max) {
-    kept_.push_back({law, std::move(where), std::move(message)});
+  Violation violation{law, std::move(where), std::move(message)};
+  {
+    const MutexLock lock(mutex_);
+    ++count_;
+    if (kept_.size() == kept_max) {
+      return;
+    }
+    kept_.push_back(violation);
+  }
+  if (sink_ != nullptr) {
+    sink_(violation);
   }
 }
 

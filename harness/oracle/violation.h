@@ -59,6 +59,10 @@ struct Violation {
 // ViolationLog collects the violations of one run. After `kept_max` of them only the count goes on. Thread: any.
 class ViolationLog {
  public:
+  // Sink is told of each violation that is kept, as it is reported, with the log unlocked.
+  using Sink = void (*)(const Violation& violation);
+  explicit ViolationLog(Sink sink = nullptr) : sink_(sink) {}
+
   void report(Law law, std::string where, std::string message);
 
   // count is how many were reported; kept are the first of them, in order of arrival.
@@ -68,6 +72,7 @@ class ViolationLog {
   static constexpr std::size_t kept_max = 50;
 
  private:
+  const Sink sink_;
   mutable Mutex mutex_;
   std::size_t count_ RIG_GUARDED_BY(mutex_) = 0;
   std::vector<Violation> kept_ RIG_GUARDED_BY(mutex_);
