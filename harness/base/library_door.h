@@ -74,6 +74,7 @@ struct DoorReturn {
   DoorOutcome outcome = DoorOutcome::done;  // of classify: what the library answered
   std::size_t bytes = 0;                    // of read, peek and write
   DoorEntry after = {};                     // of the thread, at exit
+  bool errno_was_stale = false;             // it failed by an errno that was there before: the transport had set none
 };
 
 // DoorWait is a thread about to wait in the system.
@@ -98,6 +99,8 @@ class DoorObserver {
   // waiting comes before a thread waits, and when its run ends; resumed when the wait is over.
   virtual void waiting(const DoorWait& wait) noexcept = 0;
   virtual void resumed(std::uint32_t thread) noexcept = 0;
+  // poisons says whether a door may put an errno of its own in front of a call, where an earlier one means nothing.
+  virtual bool poisons() const noexcept { return false; }
 
  protected:
   ~DoorObserver() = default;

@@ -30,6 +30,7 @@ class DoorLaws final : public DoorObserver {
     monitor_.waiting(wait);
   }
   void resumed(std::uint32_t thread) noexcept override { hygiene_.resumed(thread); }
+  bool poisons() const noexcept override { return hygiene_.poisons(); }
 
   std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
   // after_fork makes it usable in a child process. Thread: the only one.

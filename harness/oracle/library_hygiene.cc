@@ -119,6 +119,12 @@ void LibraryHygiene::driven(Ambient& state, const DoorCall& call, const DoorRetu
                    .truth = result.outcome,
                    .stale = call.before.number != 0,
                    .reported = result.outcome == DoorOutcome::fatal && result.after.number != 0};
+  if (result.errno_was_stale && sites_.first(Law::h2_nothing_believed, call.caller)) {
+    log_->report(Law::h2_nothing_believed, where_of(call.library, call.thread),
+                 fmt::format("{} failed by an errno that was there before: a function of the transport failed and set "
+                             "none; called from {}",
+                             call.function, CallStack::capture(call.caller).describe()));
+  }
   const bool lost = result.outcome == DoorOutcome::broken && result.after.number == 0;
   if (lost && !state.emptied_in_callback.empty() && sites_.first(Law::h3_own_error, state.emptied_in_callback.site())) {
     log_->report(

@@ -19,6 +19,7 @@ namespace rig {
 //   H2 when the layer asks what a failure means: the call only waits, or the peer has closed, and the answer is a
 //   failure
 //      because of an entry that was there before. What a layer does not ask about is not judged.
+//      Where a library takes the word of a transport's errno, it asks whether the transport has set it.
 //   H3 likewise: the call failed and said why, and the answer is another because the queue was emptied in between; and
 //      where a callback of the layer's emptied it within the call.
 // In its poison mode it plants an entry of its own when a wait is over, on threads that use the library, with an empty
@@ -32,6 +33,7 @@ class LibraryHygiene {
   void left(const DoorCall& call, const DoorReturn& result) noexcept;
   void waiting(const DoorWait& wait) noexcept;
   void resumed(std::uint32_t thread) noexcept;
+  bool poisons() const noexcept { return poison_; }
 
  private:
   // Failure is a call whose meaning has not been asked for.

@@ -61,6 +61,7 @@ class Watcher final : public DoorObserver {
   void left(const DoorCall& call, const DoorReturn& result) noexcept override { laws_.left(call, result); }
   void waiting(const DoorWait& wait) noexcept override { laws_.waiting(wait); }
   void resumed(std::uint32_t thread) noexcept override { laws_.resumed(thread); }
+  bool poisons() const noexcept override { return laws_.poisons(); }
 
   DescriptorAudit& audit() { return audit_; }
   void after_fork() noexcept {

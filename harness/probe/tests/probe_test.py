@@ -51,6 +51,12 @@ class Probe(unittest.TestCase):
                 self.assertEqual(laws, [law], found)
                 self.assertEqual(len(found), 1, found)
 
+    def test_the_mistakes_with_gnutls(self):
+        for mistake, law in (("pending", "L1"), ("deinit", "E3")):
+            with self.subTest(mistake=mistake):
+                laws, found = self.laws("GnuTLS", mistake)
+                self.assertEqual(laws, [law], found)
+
     def test_the_report_for_a_person(self):
         done = probe([PROGRAMS["OpenSSL"], "leftover", CERTIFICATE, KEY])
         self.assertEqual(done.returncode, 1)
