@@ -1,7 +1,7 @@
 """Runs `tlsrig probe` as a person does, on programs that know nothing of it: each mistake is found, by its law alone
 and with the place in the program, and a program without one is left in peace.
 
-  probe_test.py TLSRIG CERTIFICATES OPENSSL_PROGRAM [GNUTLS_PROGRAM MBEDTLS_PROGRAM]
+  probe_test.py TLSRIG CERTIFICATES PROGRAM...
 """
 
 import json
@@ -13,7 +13,8 @@ import sys
 import unittest
 
 TLSRIG, CERTIFICATES = sys.argv[1:3]
-PROGRAMS = dict(zip(("OpenSSL", "GnuTLS", "mbedTLS"), sys.argv[3:]))
+NAMES = {"probed_openssl": "OpenSSL", "probed_gnutls": "GnuTLS", "probed_mbedtls": "mbedTLS"}
+PROGRAMS = {NAMES[os.path.basename(path)]: path for path in sys.argv[3:]}
 CERTIFICATE = os.path.join(CERTIFICATES, "server.pem")
 KEY = os.path.join(CERTIFICATES, "server.key.pem")
 AUTHORITY = os.path.join(CERTIFICATES, "ca.pem")
@@ -51,10 +52,13 @@ class Probe(unittest.TestCase):
                 self.assertEqual(laws, [law], found)
                 self.assertEqual(len(found), 1, found)
 
-    def test_the_mistakes_with_gnutls(self):
-        for mistake, law in (("pending", "L1"), ("deinit", "E3")):
-            with self.subTest(mistake=mistake):
-                laws, found = self.laws("GnuTLS", mistake)
+    def test_the_mistakes_with_the_other_libraries(self):
+        for library, mistake, law in (("GnuTLS", "pending", "L1"), ("GnuTLS", "deinit", "E3"),
+                                      ("mbedTLS", "shorter", "E1")):
+            if library not in PROGRAMS:
+                continue
+            with self.subTest(library=library, mistake=mistake):
+                laws, found = self.laws(library, mistake)
                 self.assertEqual(laws, [law], found)
 
     def test_the_report_for_a_person(self):
