@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "harness/base/call_stack.h"
 
@@ -112,11 +113,14 @@ EngineMonitor::Finding EngineMonitor::judge_users(Session& session, const DoorCa
   return {};
 }
 
-EngineMonitor::Finding EngineMonitor::judge_order(const Session& session, const DoorCall& call) noexcept {
+EngineMonitor::Finding EngineMonitor::judge_order(Session& session, const DoorCall& call) noexcept {
   if (!drives(call.verb)) {
     return {};
   }
   if (session.lost_in != nullptr) {
+    if (std::exchange(session.loss_judged, true)) {
+      return {};
+    }
     return {Law::e3_order, session.number, "is used after the fatal failure of", session.lost_in, nullptr, 0};
   }
   if (call.verb != DoorVerb::shutdown) {
@@ -228,7 +232,7 @@ void EngineMonitor::entering(const DoorCall& call) noexcept {
 
 void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept {
   if (result.outcome == DoorOutcome::fatal || result.outcome == DoorOutcome::broken) {
-    session.lost_in = call.function;
+    session.lost_in = session.lost_in != nullptr ? session.lost_in : call.function;
     session.write.waits = false;
   }
   if (call.verb == DoorVerb::handshake) {

@@ -20,9 +20,9 @@ namespace rig {
 //      with the same bytes is let pass. A write that waits for input, or within a handshake, holds nothing back yet.
 //      And of every write after the handshake: no length of 0 where the library gives it no meaning.
 //   E2 of every call on a session: no other thread is in it; in GnuTLS one may read while another writes.
-//   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful). Of a
-//      shutdown: no handshake is under way, and no write waits. Of the end of the library: no session lives on, and it
-//      does not end more often than it began.
+//   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful), once for
+//      each session. Of a shutdown: no handshake is under way, and no write waits. Of the end of the library: no session
+//      lives on, and it does not end more often than it began.
 //   L1 when a thread goes to wait for a descriptor to become readable: the session behind it, which it has read from
 //      with success and not until it would wait, holds no more bytes. A layer that has paused does not wait for input.
 // Sessions beyond sessions_max at a time are not judged. Thread: any.
@@ -63,8 +63,9 @@ class EngineMonitor {
     Write write = {};
     bool handshake_begun = false;
     bool handshake_done = false;
-    bool read_on = false;  // the last read brought bytes, so that there may be more
-    const char* lost_in = nullptr;
+    bool read_on = false;           // the last read brought bytes, so that there may be more
+    const char* lost_in = nullptr;  // the first fatal failure
+    bool loss_judged = false;       // what came after it has been reported
   };
   // Finding is a violation that is put into words once the lock is free.
   struct Finding {
@@ -84,7 +85,7 @@ class EngineMonitor {
   void forget(const void* key) noexcept;
   Finding judge_entry(const DoorCall& call) noexcept;
   Finding judge_users(Session& session, const DoorCall& call) noexcept;
-  Finding judge_order(const Session& session, const DoorCall& call) noexcept;
+  Finding judge_order(Session& session, const DoorCall& call) noexcept;
   Finding judge_write(const Session& session, const DoorCall& call) noexcept;
   Finding judge_process(const DoorCall& call) noexcept;
   void learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept;
