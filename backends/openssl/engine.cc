@@ -64,12 +64,12 @@ Status OpensslEngine::set_up(const EngineConfig& config) {
   ssl_.reset(SSL_new(context_->library()));
   wire_.reserve();
   Bio bio = wire_.make_bio();
-  if (ssl_ == nullptr || bio == nullptr) {
+  // The library's own slot for application data is made at the first use, and can fail like any allocation.
+  if (ssl_ == nullptr || bio == nullptr || SSL_set_app_data(ssl_.get(), this) != 1) {
     return std::unexpected(library_error(Code::no_memory, "making a connection"));
   }
   SSL_set_bio(ssl_.get(), bio.get(), bio.get());  // one BIO for both directions: one reference is handed over
   bio.release();
-  SSL_set_app_data(ssl_.get(), this);
   SSL_set_msg_callback(ssl_.get(), &Hooks::message);
   SSL_set_msg_callback_arg(ssl_.get(), this);
   SSL_set_info_callback(ssl_.get(), &Hooks::state);

@@ -27,18 +27,15 @@ std::uint32_t take_number() noexcept {
   return door_threads_max;
 }
 
-// Number is a thread's own for as long as it lives.
+// Number is the calling thread's. Without a destructor, which would cost each thread an allocation: a number ends with
+// the observer that it was given for, or is given back.
 struct Number {
-  std::uint32_t value = take_number();
-  Number() = default;
-  Number(const Number&) = delete;
-  Number& operator=(const Number&) = delete;
-  ~Number() {
-    if (value < door_threads_max) {
-      taken_numbers[value / 64].fetch_and(~(std::uint64_t{1} << (value % 64)));
-    }
-  }
+  std::uint64_t observers = 0;
+  std::uint32_t value = door_threads_max;
 };
+constinit thread_local Number own_number;
+// How many observers there have been.
+constinit std::atomic<std::uint64_t> observers{0};
 
 // The calls of the layer that a thread has under way, outermost first: a callback may make another one.
 constexpr std::size_t depth_max = 8;
@@ -54,12 +51,29 @@ constinit std::array<std::atomic<bool>, tls_library_count> door_known{};
 }  // namespace
 
 void open_door(DoorObserver* observer) noexcept {
+  if (observer != nullptr) {
+    for (auto& word : taken_numbers) {
+      word.store(0, std::memory_order_relaxed);
+    }
+    observers.fetch_add(1);
+  }
   open_door_observer.store(observer, std::memory_order_release);
 }
 
 std::uint32_t door_thread() noexcept {
-  thread_local const Number number;
-  return number.value;
+  const std::uint64_t current = observers.load(std::memory_order_relaxed);
+  if (own_number.observers != current || own_number.value == door_threads_max) {
+    own_number = {.observers = current, .value = take_number()};
+  }
+  return own_number.value;
+}
+
+void give_back_door_thread() noexcept {
+  const std::uint32_t value = own_number.value;
+  if (own_number.observers == observers.load(std::memory_order_relaxed) && value < door_threads_max) {
+    taken_numbers[value / 64].fetch_and(~(std::uint64_t{1} << (value % 64)));
+  }
+  own_number = {};
 }
 
 void register_library_door(const LibraryDoor& door) noexcept {

@@ -116,9 +116,11 @@ inline DoorObserver* door_observer() noexcept {
   return open_door_observer.load(std::memory_order_acquire);
 }
 
-// door_thread numbers the calling thread: from 0, and the number of a thread that has ended is given again.
-// door_threads_max: a thread beyond so many at once has this number, and is not judged.
+// door_thread numbers the calling thread, from 0 for each observer. give_back_door_thread lets another thread have the
+// number; who watches a process of many threads calls it as each one ends.
+// door_threads_max: a thread beyond so many has this number, and is not judged.
 std::uint32_t door_thread() noexcept;
+void give_back_door_thread() noexcept;
 inline constexpr std::uint32_t door_threads_max = 256;
 
 // LibraryDoor is what an observer may ask of a library, about the calling thread or about a session. No function is

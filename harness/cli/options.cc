@@ -26,6 +26,8 @@ struct Typed {
   std::string seed;
   std::string duration;
   std::string world = "loopback";
+  std::string auth;
+  std::string no_memory;
   std::string jobs;
   std::string runs;
   std::string report;
@@ -61,6 +63,8 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
   verb.add_option("--poller", typed.poller, "only this poller: epoll, poll or select")->type_name("POLLER");
   verb.add_option("--fast-track", typed.fast_track, "whether a send may complete at once: on, off or both (default)")
       ->type_name("WHICH");
+  verb.add_option("--auth", typed.auth, "psk or certificate, where both libraries can; default: spread over the cells")
+      ->type_name("WHICH");
   verb.add_option("--matrix", typed.matrix,
                   "quick: every pair of values; full: every cell. Default: full where the options above narrow the "
                   "cells, else quick")
@@ -91,6 +95,10 @@ void add_run(Parser& parser) {
   verb.add_option("--runs", typed.runs, "in the lab: seeds from 1 on until each suite has run so often (default 100)")
       ->type_name("N")
       ->excludes(seeds);
+  verb.add_option("--no-memory", typed.no_memory,
+                  "in the lab: each place of the subject that allocates fails in turn, once, sticky (and each one from "
+                  "there on) or both")
+      ->type_name("WHICH");
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
@@ -216,6 +224,10 @@ std::expected<void, Refusal> check_selection(const Typed& typed, Selection& sele
   RIG_TRY(fast_track, one_of<std::optional<bool>>("--fast-track", typed.fast_track,
                                                   {{"on", true}, {"off", false}, {"both", std::nullopt}}));
   selection.fast_track = fast_track;
+  if (!typed.auth.empty()) {
+    RIG_TRY(auth, one_of<Auth>("--auth", typed.auth, {{"psk", Auth::psk}, {"certificate", Auth::certificate}}));
+    selection.auth = auth;
+  }
   const bool narrowed = !selection.client.empty() || !selection.server.empty() || !typed.tls.empty() ||
                         !typed.poller.empty() || fast_track.has_value();
   selection.matrix = narrowed ? Matrix::full : Matrix::quick;
@@ -251,6 +263,15 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
     }
     run.seeds = *seeds;
     run.seeds_given = true;
+  }
+  if (!typed.no_memory.empty()) {
+    RIG_TRY(no_memory,
+            one_of<NoMemory>("--no-memory", typed.no_memory,
+                             {{"once", NoMemory::once}, {"sticky", NoMemory::sticky}, {"both", NoMemory::both}}));
+    if (run.selection.world != World::lab) {
+      return std::unexpected(Refusal{exit_usage, "--no-memory needs --world lab: the lab makes allocations fail"});
+    }
+    run.no_memory = no_memory;
   }
   if (!typed.duration.empty()) {
     RIG_TRY(duration, check_duration("--for", typed.duration));

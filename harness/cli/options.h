@@ -38,10 +38,14 @@ struct Selection {
   std::optional<TlsChoice> tls;
   std::optional<PollerChoice> poller;
   std::optional<bool> fast_track;
+  std::optional<Auth> auth;  // in the place of what each cell has
   Matrix matrix = Matrix::quick;
   std::string subject = "house";
   World world = World::loopback;
 };
+
+// NoMemory is how allocations fail: one alone, or each from there on, or both in turn.
+enum class NoMemory : std::uint8_t { once, sticky, both };
 
 // RunCommand is `tlsrig run`.
 struct RunCommand {
@@ -50,6 +54,7 @@ struct RunCommand {
   Seeds seeds;
   bool seeds_given = false;  // else, in the lab, as many as make `runs_per_suite`
   std::uint64_t runs_per_suite = 100;
+  std::optional<NoMemory> no_memory;                  // in the lab: each allocation of the subject fails in turn
   std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed
   std::size_t jobs = 1;
   std::optional<std::string> report_folder;

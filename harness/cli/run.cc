@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/cli/agenda.h"
 #include "harness/cli/children.h"
 #include "harness/cli/failure.h"
 #include "harness/cli/lab_world.h"
@@ -56,72 +57,6 @@ class Interrupts {
  private:
   sigset_t before_{};
   int descriptor_ = -1;
-};
-
-// Agenda hands out the cases, seed by seed. In the lab a suite of few cells gets more seeds than one of many, unless
-// the command says which.
-class Agenda {
- public:
-  Agenda(const RunCommand& command, std::vector<Case> cases) : command_(command), cases_(std::move(cases)) {
-    seed_ = command.seeds.first;
-    std::map<std::string_view, std::uint64_t> cells;
-    for (const Case& one : cases_) {
-      ++cells[one.suite->name];
-    }
-    for (const Case& one : cases_) {
-      const std::uint64_t count = cells[one.suite->name];
-      last_seeds_.push_back(by_quota() ? (command.runs_per_suite + count - 1) / count : command.seeds.last);
-    }
-  }
-
-  // expected is how many there will be; 0 if time decides.
-  std::size_t expected() const {
-    std::size_t sum = 0;
-    for (const std::uint64_t last : last_seeds_) {
-      sum += last - command_.seeds.first + 1;
-    }
-    return command_.duration.has_value() ? 0 : sum;
-  }
-
-  std::optional<Scenario> next(double seconds) {
-    if (command_.duration.has_value()) {
-      if (seconds >= std::chrono::duration<double>(*command_.duration).count()) {
-        return std::nullopt;
-      }
-      return take();
-    }
-    const std::uint64_t last = *std::ranges::max_element(last_seeds_);
-    while (seed_ <= last) {
-      if (seed_ <= last_seeds_[at_]) {
-        return take();
-      }
-      step();
-    }
-    return std::nullopt;
-  }
-
- private:
-  bool by_quota() const { return command_.selection.world == World::lab && !command_.seeds_given; }
-
-  Scenario take() {
-    const Case& one = cases_[at_];
-    Scenario scenario = one.suite->make(one.cell, command_.size, seed_);
-    step();
-    return scenario;
-  }
-
-  void step() {
-    if (++at_ == cases_.size()) {
-      at_ = 0;
-      ++seed_;
-    }
-  }
-
-  const RunCommand& command_;
-  const std::vector<Case> cases_;
-  std::vector<std::uint64_t> last_seeds_;  // of each case
-  std::size_t at_ = 0;
-  std::uint64_t seed_ = 1;
 };
 
 // Running is a case under way. In the lab each runs twice; `first` is how it ended the first time.
@@ -182,7 +117,8 @@ class Session {
  private:
   std::optional<Refusal> run_all() {
     bool more = true;
-    while (more || children_.running() > 0) {
+    while (more || agenda_.follows() || children_.running() > 0) {
+      more = more || agenda_.follows();
       while (more && children_.running() < command_.jobs) {
         auto scenario = agenda_.next(progress_.seconds());
         more = scenario.has_value();
@@ -208,6 +144,7 @@ class Session {
         if (!finished.verdict.lacking.empty()) {
           return Refusal{exit_lacking, finished.verdict.lacking};
         }
+        agenda_.follow(running.scenario, finished.verdict);
         take(finished, running.scenario);
       }
       if (interrupts_.came()) {

@@ -23,6 +23,12 @@ std::optional<Refusal> check_library(std::string_view option, const std::string&
                            hint(name, here)};
 }
 
+bool can_authenticate(const Selection& selection, const Case& one, const rig_subject& subject) {
+  const std::uint32_t bit = selection.auth == Auth::psk ? RIG_CAN_PSK : RIG_CAN_CERTIFICATES;
+  return !selection.auth.has_value() || ((subject.capabilities(one.cell.client.c_str()) & bit) != 0 &&
+                                         (subject.capabilities(one.cell.server.c_str()) & bit) != 0);
+}
+
 bool selects(const Selection& selection, const Case& one) {
   const Cell& cell = one.cell;
   const auto& suites = selection.suites;
@@ -78,7 +84,8 @@ std::expected<std::vector<Case>, Refusal> select_cases(const Selection& selectio
   }
   std::vector<Case> selected;
   for (Case& one : cases(selection.matrix, subject)) {
-    if (selects(selection, one)) {
+    if (selects(selection, one) && can_authenticate(selection, one, subject)) {
+      one.cell.auth = selection.auth.value_or(one.cell.auth);
       one.cell.subject = selection.subject;
       one.cell.world = selection.world;
       selected.push_back(std::move(one));

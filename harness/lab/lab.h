@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "harness/base/error.h"
+#include "harness/lab/allocation.h"
 #include "harness/lab/fault.h"
 #include "harness/lab/op.h"
 #include "harness/lab/scheduler.h"
@@ -74,6 +75,8 @@ struct Options {
   std::uint64_t steps_max = 50'000'000;
   // record keeps the events, for a trace. The hashes are the same without.
   bool record = false;
+  // allocation_sites keeps the places that allocate, as distinct stacks of calls.
+  bool allocation_sites = false;
   // recorder, if there is one, is written to during the run.
   FlightRecorder* recorder = nullptr;
   // watchdog watches over the run from a thread of its own (of the process), which a process that forks must not have.
@@ -108,10 +111,12 @@ struct Outcome {
   std::int64_t virtual_ns = 0;  // how long the run took, in its own time
   PolicyKind policy = PolicyKind::none;
   bool library_points = false;
-  std::vector<Switch> switches;  // what was departed from the default order
-  std::vector<Fault> faults;     // what was injected
-  std::vector<Event> trace;      // with `record`
-  std::uint32_t threads = 0;     // including the one that called run()
+  std::vector<Switch> switches;                  // what was departed from the default order
+  std::vector<Fault> faults;                     // what was injected
+  std::vector<Event> trace;                      // with `record`
+  std::uint64_t allocations = 0;                 // of the subject (allocation.h)
+  std::vector<AllocationSite> allocation_sites;  // with `allocation_sites`
+  std::uint32_t threads = 0;                     // including the one that called run()
 };
 
 // Stuck is a run that cannot go on.

@@ -2,12 +2,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "harness/base/check.h"
 #include "harness/lab/kernel/kernel.h"
-#include "harness/lab/kernel/sanitizer.h"
+#include "harness/lab/sanitizer.h"
 #include "harness/lab/state.h"
 
 namespace rig::lab {
@@ -86,7 +87,11 @@ RunState::RunState(const Options& asked)
       streams{Prng(asked.seed).fork(1), Prng(asked.seed).fork(2), Prng(asked.seed).fork(3), Prng(asked.seed).fork(4)},
       policy(policy_of(asked), Prng(asked.seed).fork(5), asked.expected_points),
       schedule_hash(mix64(asked.seed)),
-      byte_hash(mix64(asked.seed)) {
+      byte_hash(mix64(asked.seed)),
+      allocations(asked.faults, asked.allocation_sites) {
+  for (const Fault& fault : asked.faults) {
+    next_fault_number = std::max(next_fault_number, fault.number + 1);
+  }
   if (asked.switches) {
     for (const Switch& entry : *asked.switches) {
       listed[(static_cast<std::uint64_t>(entry.thread) << 44) | entry.step] = entry.next;
@@ -111,6 +116,21 @@ void RunState::record(ThreadId thread, Op op, std::int64_t first, std::int64_t s
   }
 }
 
+void RunState::inject(Fault fault) {
+  const Unwatched unwatched;
+  if (fault.number == 0) {
+    fault.number = next_fault_number++;
+  }
+  injected.push_back(fault);
+  if (FlightRecorder* recorder = options.recorder; recorder != nullptr) {
+    if (recorder->fault_count < FlightRecorder::faults_max) {
+      recorder->faults[recorder->fault_count] = fault;
+    }
+    ++recorder->fault_count;
+  }
+  event(Op::fault, static_cast<std::int64_t>(fault.kind), fault.amount);
+}
+
 Outcome RunState::outcome() const {
   Outcome outcome;
   outcome.schedule_hash = schedule_hash;
@@ -121,7 +141,10 @@ Outcome RunState::outcome() const {
   outcome.policy = policy.kind();
   outcome.library_points = library_points;
   outcome.switches = switches;
+  outcome.faults = injected;
   outcome.trace = trace;
+  outcome.allocations = allocations.count();
+  outcome.allocation_sites = allocations.sites();
   outcome.threads = static_cast<std::uint32_t>(threads.size());
   return outcome;
 }
@@ -197,13 +220,12 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
     block({.op = Op::end, .keys = {&key, 1}});
   }
   order_after(&state);  // all threads have ended, also those that nobody joined
-  KernelLeft left = kernel_end();
+  const std::size_t open_descriptors = kernel_end();
   // What is still open is no violation here, but it is part of what the run was.
-  event(Op::end, static_cast<std::int64_t>(left.open_descriptors));
+  event(Op::end, static_cast<std::int64_t>(open_descriptors));
   set_self(nullptr);
   const Unwatched unwatched;
   Outcome outcome = state.outcome();
-  outcome.faults = std::move(left.faults);
   set_current(nullptr);
   owned.reset();
   return outcome;

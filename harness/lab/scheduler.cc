@@ -1,15 +1,13 @@
 #include "harness/lab/scheduler.h"
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "harness/base/check.h"
-#include "harness/lab/kernel/sanitizer.h"
+#include "harness/lab/kernel_call.h"
+#include "harness/lab/sanitizer.h"
 #include "harness/lab/state.h"
 
 namespace rig::lab {
@@ -22,24 +20,16 @@ constexpr std::uint64_t points_without_switch_max = 20'000;
 
 constinit std::atomic<RunState*> current_run{nullptr};
 
-// kernel_call is a system call that neither the lab nor a sanitizer sees.
-long kernel_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
-  long result = number;
-  register long r10 asm("r10") = d;
-  asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-  return result;
-}
-
 void give_turn(Thread& thread) {
   thread.turn->store(1, std::memory_order_release);
-  kernel_call(SYS_futex, reinterpret_cast<long>(thread.turn), FUTEX_WAKE_PRIVATE, 1);
+  futex_wake(thread.turn, 1);
 }
 
 // A thread that has ended still gives its caches back to the heap on its way out. Who goes on waits for it to be gone:
 // two threads in the heap at a time would make its addresses a matter of luck.
 void see_off(RunState& run) {
   if (run.leaving != 0) {
-    const long process = kernel_call(SYS_getpid);
+    const long process = kernel_process();
     while (kernel_call(SYS_tgkill, process, run.leaving, 0) == 0) {
       kernel_call(SYS_sched_yield);
     }
@@ -49,7 +39,7 @@ void see_off(RunState& run) {
 
 void await_turn(Thread& thread) {
   while (thread.turn->load(std::memory_order_acquire) == 0) {
-    kernel_call(SYS_futex, reinterpret_cast<long>(thread.turn), FUTEX_WAIT_PRIVATE, 0, 0);
+    futex_wait(thread.turn, 0);
   }
   thread.turn->store(0, std::memory_order_relaxed);
   see_off(*current());
@@ -322,6 +312,7 @@ Thread* adopt(std::atomic<std::uint32_t>* turn) {
     thread->turn = turn;
   }
   thread->id = static_cast<ThreadId>(run.threads.size());
+  thread->begins_as = allocation_state_here.party;
   thread->sampling = Prng(run.options.seed).fork(6).fork(thread->id);
   thread->accesses_to_next_point = thread->sampling.below(2 * accesses_per_point);
   run.policy.added(thread->id);
@@ -341,6 +332,7 @@ void abandon(Thread* thread) {
 void begin_thread(Thread* thread) {
   await_turn(*thread);
   thread->kernel_id = static_cast<std::int32_t>(kernel_call(SYS_gettid));
+  allocation_state_here = {.party = thread->begins_as, .own_work = 0};
   self_here = thread;
   current()->record(thread->id, Op::begin, 0, 0);
 }
@@ -365,6 +357,7 @@ void end_thread(AfterEnd after) {
   Thread& next = decide(run, me);
   run.holder = &next;
   self_here = nullptr;
+  allocation_state_here.party = Party::rig;
   give_turn(next);
 }
 

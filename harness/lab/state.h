@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "harness/lab/allocation_faults.h"
 #include "harness/lab/lab.h"
 #include "harness/lab/policy.h"
 #include "harness/lab/scheduler.h"
@@ -29,6 +30,7 @@ struct Thread {
   const Wait* wait = nullptr;  // while blocked; on the thread's own stack
   Woken woken = Woken::by_key;
   Op last = Op::begin;
+  Party begins_as = Party::rig;
   // Of its own: a switch more or less must not move the sampled points of another thread.
   Prng sampling{0};
   std::uint64_t accesses_to_next_point = 0;
@@ -57,10 +59,15 @@ struct RunState {
   std::uint64_t schedule_hash;
   std::uint64_t byte_hash;
   std::vector<Event> trace;
+  AllocationFaults allocations;
+  std::vector<Fault> injected;
+  std::uint32_t next_fault_number = 1;
   StuckHandler stuck;
   bool body_returned = false;
 
   void record(ThreadId thread, Op op, std::int64_t first, std::int64_t second);
+  // inject notes that a fault has struck; one without a number gets the next. Thread: the one that has the token.
+  void inject(Fault fault);
   Outcome outcome() const;
 };
 

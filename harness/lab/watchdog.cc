@@ -1,6 +1,4 @@
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/lab/kernel_call.h"
 #include "harness/lab/real.h"
 #include "harness/lab/state.h"
 
@@ -41,23 +40,16 @@ std::string what_it_does(std::int32_t kernel_id) {
 
 // The watchdog of the process `watched`: after a fork the child has none.
 pthread_t thread;
-constinit pid_t watched = 0;
+constinit std::int32_t watched = 0;
 constinit std::atomic<std::uint32_t> leaving{0};
-constinit Real<long(long, const void*, long, long, const timespec*, const void*, long)> real_syscall("syscall");
-
-// A look-up on the watchdog's thread would use the heap while the run does: the run's addresses would vary.
-const LookedUp looked_up(real_syscall);
-
-pid_t this_process() {
-  return static_cast<pid_t>(::syscall(SYS_getpid));
-}
 
 void* watchdog(void*) {
   std::uint64_t seen = 0;
   int seconds = 0;
   for (;;) {
     const timespec second{.tv_sec = 1, .tv_nsec = 0};
-    real_syscall(SYS_futex, &leaving, FUTEX_WAIT_PRIVATE, 0, &second, nullptr, 0);
+    // Not through libc: a look-up here would use the heap while the run does, and the run's addresses would vary.
+    futex_wait(&leaving, 0, &second);
     if (leaving.load(std::memory_order_relaxed) != 0) {
       return nullptr;
     }
@@ -77,12 +69,12 @@ void* watchdog(void*) {
 
 // leave ends the watchdog with the process: ThreadSanitizer lets one that ends with threads alive sleep for a second.
 void leave() {
-  if (watched != this_process()) {
+  if (watched != kernel_process()) {
     return;
   }
   watched = 0;
   leaving.store(1, std::memory_order_relaxed);
-  real_syscall(SYS_futex, &leaving, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  futex_wake(&leaving);
   static constinit Real<decltype(pthread_join)> join("pthread_join");
   join(thread, nullptr);
 }
@@ -92,12 +84,12 @@ void leave() {
 constinit Heartbeat heartbeat;
 
 void watch() {
-  if (watched == this_process()) {
+  if (watched == kernel_process()) {
     return;
   }
   static constinit Real<decltype(pthread_create)> create("pthread_create");
   if (create(&thread, nullptr, watchdog, nullptr) == 0) {
-    watched = this_process();
+    watched = kernel_process();
     std::atexit(leave);
   }
 }

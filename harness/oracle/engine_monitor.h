@@ -21,8 +21,8 @@ namespace rig {
 //      And of every write after the handshake: no length of 0 where the library gives it no meaning.
 //   E2 of every call on a session: no other thread is in it; in GnuTLS one may read while another writes.
 //   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful), once for
-//      each session. Of a shutdown: no handshake is under way, and no write waits. Of the end of the library: no session
-//      lives on, and it does not end more often than it began.
+//      each session. Of a shutdown: no handshake is under way, and no write waits. Of the end of the library: no
+//      session lives on, and it does not end more often than it began.
 //   L1 when a thread goes to wait for a descriptor to become readable: the session behind it, which it has read from
 //      with success and not until it would wait, holds no more bytes. A layer that has paused does not wait for input.
 // Sessions beyond sessions_max at a time are not judged. Thread: any.

@@ -43,12 +43,21 @@ void report(const Violation& violation) {
   write_line("violation\t" + std::string(law_name(violation.law)) + "\t" + violation.where + "\t" + violation.message);
 }
 
+// Leaver is a thread of the program, which gives its number back when it ends.
+struct Leaver {
+  Leaver() = default;
+  Leaver(const Leaver&) = delete;
+  Leaver& operator=(const Leaver&) = delete;
+  ~Leaver() { give_back_door_thread(); }
+};
+
 // Watcher is the laws, and remembers which library was used at all.
 class Watcher final : public DoorObserver {
  public:
   explicit Watcher(bool poison) : laws_(log_, poison), audit_(log_) {}
 
   void entering(const DoorCall& call) noexcept override {
+    thread_local const Leaver leaver;
     const auto library = static_cast<std::size_t>(call.library);
     if (call.session != nullptr && !seen_[library].exchange(true, std::memory_order_relaxed)) {
       write_line(std::string("library\t") + tls_library_name(call.library));

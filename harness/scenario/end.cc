@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/scenario/app_door.h"
 #include "harness/scenario/trace_file.h"
 #include "harness/subjects/abi.h"
 
@@ -116,6 +117,9 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   }
   probe_.after("send");
   if (result == RIG_SEND_REFUSED) {
+    if (error.status != RIG_WOULD_BLOCK && error.status != RIG_CLOSED) {
+      give_up();
+    }
     return error.status == RIG_WOULD_BLOCK ? SendAnswer::full : SendAnswer::gone;
   }
   if (result == RIG_SEND_COMPLETED) {
@@ -176,10 +180,17 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
   if (status == RIG_OK || status == RIG_CLOSED) {
     return;
   }
+  give_up();
   const MutexLock lock(mutex_);
   if (!first_refused_verb_.has_value()) {
     const Error refused = from_abi(error);
     first_refused_verb_ = Error(refused.code(), std::string(verb) + ": " + std::string(refused.detail()));
+  }
+}
+
+void End::give_up() {
+  if (plan_.memory_may_fail && !given_up_.exchange(true)) {
+    host_.post([this] { perform(Verb::close_abort); });
   }
 }
 
@@ -281,6 +292,7 @@ void End::came(std::string_view name) {
 }
 
 void End::on_connected(void* user, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("connected");
   {
@@ -294,6 +306,7 @@ void End::on_connected(void* user, const rig_error* error) {
 }
 
 void End::on_data(void* user, const uint8_t* bytes, size_t count) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("data");
   end.incoming_.received({bytes, count});
@@ -302,6 +315,7 @@ void End::on_data(void* user, const uint8_t* bytes, size_t count) {
 }
 
 void End::on_ended(void* user) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("ended");
   end.pending_at_end_ = end.ledger_.pending();
@@ -315,6 +329,7 @@ void End::on_ended(void* user) {
 }
 
 void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.probe_.after("sent");
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
@@ -331,6 +346,7 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
 }
 
 void End::on_writable(void* user) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.came("writable");
   end.flush_backlog();
@@ -339,6 +355,7 @@ void End::on_writable(void* user) {
 }
 
 void End::on_closed(void* user, const rig_error* error) {
+  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
   end.probe_.after("closed");
   end.look();

@@ -46,6 +46,7 @@ struct EndPlan {
   std::uint32_t connection = 0;
   std::vector<Reaction> reactions;  // those that concern this end
   bool order_promised = true;
+  bool memory_may_fail = false;  // a verb that is refused ends the connection, as a caller would
 };
 
 // End holds the socket, the books of its ops and what came of it. Callbacks come on the loop's thread; send(),
@@ -139,6 +140,7 @@ class End {
   void echo(ByteView bytes);
   void flush_backlog();
   void close_when_through();
+  void give_up();
   void note_status(rig_status status, const rig_error& error, std::string_view verb);
   void came(std::string_view name);
 
@@ -161,6 +163,7 @@ class End {
   std::atomic<bool> closed_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> aborted_itself_{false};
+  std::atomic<bool> given_up_{false};
   std::atomic<bool> aborted_inside_{false};
   std::atomic<bool> destroyed_inside_{false};
   std::atomic<bool> destroyed_by_other_{false};

@@ -12,6 +12,10 @@
 namespace rig {
 namespace {
 
+bool fails_memory(const std::vector<lab::Fault>& faults) {
+  return std::ranges::any_of(faults, [](const lab::Fault& fault) { return fault.kind == lab::FaultKind::no_memory; });
+}
+
 lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   const LabPart& part = scenario.lab;
   lab::Options asked;
@@ -27,6 +31,7 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   if (part.library_points != LibraryPoints::by_seed) {
     asked.library_points = part.library_points == LibraryPoints::on;
   }
+  asked.allocation_sites = scenario.memory_may_fail && !fails_memory(part.faults);
   asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();
   return asked;
@@ -53,8 +58,21 @@ void note(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdic
   verdict.counters["lab_events"] = outcome.events;
   verdict.counters["lab_switches"] = outcome.switches.size();
   verdict.counters["lab_faults"] = outcome.faults.size();
+  verdict.counters["lab_allocations"] = outcome.allocations;
+  for (const lab::AllocationSite& site : outcome.allocation_sites) {
+    verdict.allocation_sites.push_back(site.nth);
+  }
   verdict.counters["lab_threads"] = outcome.threads;
   verdict.counters["lab_virtual_us"] = static_cast<std::uint64_t>(outcome.virtual_ns / 1000);
+}
+
+// A fault that has struck nothing shows nothing.
+void judge_memory(const Scenario& scenario, const lab::Outcome& outcome, Verdict& verdict) {
+  if (verdict.kind == VerdictKind::pass && fails_memory(scenario.lab.faults) && !fails_memory(outcome.faults)) {
+    verdict.kind = VerdictKind::vacuous;
+    verdict.reason = "the allocation that was to fail was not reached: there were " +
+                     std::to_string(outcome.allocations) + " in all";
+  }
 }
 
 void write_events(const RunOptions& options, const lab::Outcome& outcome, Verdict& verdict) {
@@ -103,6 +121,7 @@ void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::
   };
   const lab::Outcome outcome = lab::run(lab_options(scenario, options), body, stuck);
   note(scenario, outcome, verdict);
+  judge_memory(scenario, outcome, verdict);
   write_events(options, outcome, verdict);
 }
 

@@ -5,6 +5,7 @@
 
 #include "harness/base/check.h"
 #include "harness/engine/identities.h"
+#include "harness/scenario/app_door.h"
 #include "harness/subjects/abi.h"
 
 namespace rig {
@@ -38,7 +39,7 @@ bool relay_is_ordered(const Scenario& scenario, std::uint32_t index) {
 
 Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
     : scenario_(scenario),
-      subject_(subject),
+      subject_(through_app_door(subject)),
       stall_limit_(stall_limit_us),
       connections_(scenario.settings.connections) {}
 
@@ -168,7 +169,11 @@ rig_socket_config Run::socket_config(Side side) const {
 }
 
 EndPlan Run::plan(Side side, std::uint32_t index) const {
-  EndPlan plan{.side = side, .connection = index, .reactions = {}, .order_promised = false};
+  EndPlan plan{.side = side,
+               .connection = index,
+               .reactions = {},
+               .order_promised = false,
+               .memory_may_fail = scenario_.memory_may_fail};
   for (const Reaction& reaction : scenario_.reactions) {
     if (reaction.side == side && reaction.connection.value_or(index) == index) {
       plan.reactions.push_back(reaction);
@@ -219,8 +224,10 @@ Status Run::open_connection(std::uint32_t index) {
 }
 
 Status Run::open_listener(Connection& connection) {
-  static const rig_listener_callbacks callbacks{
-      .accepted = [](void* user, rig_socket* socket) { static_cast<End*>(user)->adopt(socket); }};
+  static const rig_listener_callbacks callbacks{.accepted = [](void* user, rig_socket* socket) {
+    const CalledBack called_back;
+    static_cast<End*>(user)->adopt(socket);
+  }};
   const rig_socket_config config = socket_config(Side::server);
   rig_error error{};
   const rig_status status =
@@ -295,7 +302,8 @@ bool Run::delivered() const {
 }
 
 bool Run::wait_for_delivery() {
-  return !scenario_.all_delivered || signal_.wait_until([this] { return delivered(); }, stall_limit_);
+  return !scenario_.all_delivered || scenario_.memory_may_fail ||
+         signal_.wait_until([this] { return delivered(); }, stall_limit_);
 }
 
 void Run::echo_elsewhere(End& end, Bytes bytes) {

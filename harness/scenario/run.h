@@ -56,6 +56,9 @@ class Run final : public EndWorld, public ScriptWorld {
   bool wind_up();
   bool given_back() const { return given_back_; }
 
+  // give_back_unstarted gives back what a failed open() has made.
+  bool give_back_unstarted();
+
   // audit asks the laws that are asked at the end, and adds the counters and what was used to `verdict`; audit_stalled
   // adds what the laws have reported, the counters and what was used.
   void audit(Verdict& verdict);

@@ -126,6 +126,15 @@ bool Run::give_back() {
   return true;
 }
 
+bool Run::give_back_unstarted() {
+  std::erase_if(client_hosts_, [](const auto& host) { return host->loop() == nullptr; });
+  if (server_host_ && server_host_->loop() == nullptr) {
+    server_host_.reset();
+  }
+  each_host([](LoopHost& host) { host.start(); });
+  return give_back();
+}
+
 std::string Run::stall_report() const {
   std::string report;
   const auto add = [&report](const std::string& sentence) { report += (report.empty() ? "" : "; ") + sentence; };

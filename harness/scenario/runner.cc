@@ -77,7 +77,7 @@ void register_ambient_sources() {
 }
 
 void judge_reached(const Scenario& scenario, Verdict& verdict) {
-  if (verdict.kind != VerdictKind::pass) {
+  if (verdict.kind != VerdictKind::pass || scenario.memory_may_fail) {
     return;
   }
   for (const Reach& reach : scenario.reaches) {
@@ -101,6 +101,11 @@ void abandon(std::unique_ptr<Run> run) {
 void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, Verdict& verdict) {
   auto run = std::make_unique<Run>(scenario, subject, options.stall_limit_us);
   if (const Status opened = run->open(); !opened.has_value()) {
+    if (scenario.memory_may_fail && run->give_back_unstarted()) {
+      verdict.kind = VerdictKind::pass;
+      run->audit(verdict);
+      return;
+    }
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the run could not be set up: " + std::string(opened.error().detail());
     if (scenario.cell.world == World::loopback) {
@@ -280,7 +285,13 @@ std::optional<int> run_as_child(int argc, char** argv) {
 }
 
 std::string scenario_file_name(const Scenario& scenario) {
-  return scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed) + ".scn";
+  std::string name = scenario.suite + "." + cell_name(scenario.cell) + ".seed" + std::to_string(scenario.seed);
+  for (const lab::Fault& fault : scenario.lab.faults) {
+    if (fault.kind == lab::FaultKind::no_memory) {
+      name += (fault.sticky ? ".no_memory_from" : ".no_memory") + std::to_string(fault.nth);
+    }
+  }
+  return name + ".scn";
 }
 
 std::expected<std::string, Error> keep_scenario(const Scenario& scenario, const std::string& folder) {

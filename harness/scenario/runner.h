@@ -49,6 +49,7 @@ int child_exit_code(VerdictKind kind);
 std::optional<int> run_as_child(int argc, char** argv);
 
 // scenario_file_name is suite, cell and seed as the name of a file: "bidir.gnutls~gnutls.tls13.poll.fast_on.seed7.scn".
+// Where an allocation fails, its number stands in front of the ending.
 std::string scenario_file_name(const Scenario& scenario);
 
 // keep_scenario writes the text of a scenario to `folder` under that name, and returns the path. Errors:

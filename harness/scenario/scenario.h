@@ -190,6 +190,10 @@ struct Scenario {
   std::vector<Expectation> expectations;
   bool all_delivered = true;  // at the end each side has received every byte of every op that the other completed
   bool ops_may_fail = false;  // completions with an error are part of the situation
+  // memory_may_fail: the lab lets allocations of the subject fail. Whatever then fails in an orderly way is right: the
+  // set-up, verbs, connections, ops. What stays asked is that nothing is lost, reported twice, left over or left
+  // hanging.
+  bool memory_may_fail = false;
   std::vector<Reach> reaches;
   LabPart lab;
   friend bool operator==(const Scenario&, const Scenario&) = default;

@@ -32,6 +32,7 @@ LoopWork::Progress Script::advance() {
       return moved ? Progress::moved : Progress::blocked;
     }
     if (result == Try::never) {
+      give_up();
       break;
     }
     moved = true;
@@ -54,6 +55,24 @@ void Script::main() {
     }
     if (progress == Progress::blocked) {
       world_.signal().wait_beyond(seen, std::chrono::milliseconds(100));
+    }
+  }
+}
+
+// A server's end has no socket before its connection was accepted; one whose client is gone may never have one.
+Script::Try Script::try_socket() {
+  if (end_.has_socket() || end_.closed()) {
+    return Try::done;
+  }
+  const End* const peer = world_.peer_of(end_);
+  return peer != nullptr && peer->closed() ? Try::never : Try::blocked;
+}
+
+// The threads that align with one that has given up must not wait for it.
+void Script::give_up() {
+  for (std::size_t i = step_.load(); i < thread_.steps.size(); ++i) {
+    if (const Step& step = thread_.steps[i]; step.verb == Verb::align && !std::exchange(arrived_in_step_, false)) {
+      world_.arrive(step.count);
     }
   }
 }
@@ -81,9 +100,8 @@ Script::Try Script::try_step(const Step& step) {
       }
       return Try::done;
     default:
-      // A server's end has no socket before the connection was accepted.
-      if (!end_.has_socket() && !end_.closed()) {
-        return Try::blocked;
+      if (const Try socket = try_socket(); socket != Try::done) {
+        return socket;
       }
       if (End* const peer = world_.peer_of(end_); peer != nullptr && is_rekey(step.verb)) {
         peer->note_peer_rekey();
@@ -140,6 +158,10 @@ Script::Try Script::try_await(const Step& step) {
   if (holds(step)) {
     return Try::done;
   }
+  const bool peer_never_came = peer != nullptr && !peer->has_socket() && end_is_over;
+  if (peer_never_came || try_socket() == Try::never) {
+    return Try::never;
+  }
   if (step.condition == Condition::peer_closed) {
     return Try::blocked;
   }
@@ -163,8 +185,8 @@ std::uint64_t Script::draw_size(const Step& step) {
 }
 
 Script::Try Script::try_send(const Step& step) {
-  if (!end_.has_socket() && !end_.closed()) {
-    return Try::blocked;
+  if (const Try socket = try_socket(); socket != Try::done) {
+    return socket;
   }
   while (sent_in_step_ < step.count) {
     const std::uint64_t writable_events = end_.writable_events();

@@ -49,11 +49,13 @@ class Script final : public LoopWork {
   enum class Try : std::uint8_t { done, blocked, never };
 
   Try try_step(const Step& step);
+  Try try_socket();
   Try try_await(const Step& step);
   Try try_send(const Step& step);
   Try try_align(const Step& step);
   std::uint64_t draw_size(const Step& step);
   bool holds(const Step& step);
+  void give_up();
 
   ScriptWorld& world_;
   End& end_;

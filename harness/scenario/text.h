@@ -18,6 +18,7 @@
 //   expect client 0 connected ok
 //   allow failed_ops
 //   allow undelivered
+//   allow no_memory
 //   reach pending_at_close >= 1
 //   thread client each loop copies=3      (`each` or a connection's number; `loop` or `beside`; copies=1 is left out)
 //     connect

@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint64_t grammar_version = 1;
 constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint32_t any_number32 = std::numeric_limits<std::uint32_t>::max();
-constexpr std::array<std::string_view, 2> allow_words{"failed_ops", "undelivered"};
+constexpr std::array<std::string_view, 3> allow_words{"failed_ops", "undelivered", "no_memory"};
 constexpr std::array<std::string_view, 2> expected_events{"connected", "closed"};
 
 std::vector<std::string_view> verbs_of(bool VerbForm::* place) {
@@ -274,10 +274,16 @@ Read<void> Parser::read_allow(TextLine& line) {
   RIG_TRY(index, line.known("something to allow", allow_words, word));
   RIG_TRY_STATUS(once(line, word.column, "'allow " + std::string(allow_words[index]) + "'"));
   line.skip();
-  if (index == 0) {
-    scenario_.ops_may_fail = true;
-  } else {
-    scenario_.all_delivered = false;
+  switch (index) {
+    case 0:
+      scenario_.ops_may_fail = true;
+      break;
+    case 1:
+      scenario_.all_delivered = false;
+      break;
+    default:
+      scenario_.memory_may_fail = true;
+      break;
   }
   return {};
 }

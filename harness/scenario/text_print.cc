@@ -104,6 +104,7 @@ std::string print_scenario(const Scenario& scenario) {
   }
   text += scenario.ops_may_fail ? "allow failed_ops\n" : "";
   text += scenario.all_delivered ? "" : "allow undelivered\n";
+  text += scenario.memory_may_fail ? "allow no_memory\n" : "";
   for (const Reach& reach : scenario.reaches) {
     text += "reach " + print_name(reach.counter) + " >= " + std::to_string(reach.at_least) + "\n";
   }

@@ -142,6 +142,9 @@ Verdict read_verdict(const Json& json) {
     }
     verdict.lab = scenario->lab;
   }
+  if (const auto sites = json.find("allocation_sites"); sites != json.end()) {
+    verdict.allocation_sites = sites->get<std::vector<std::uint64_t>>();
+  }
   return verdict;
 }
 
@@ -205,6 +208,9 @@ std::string verdict_json(const Verdict& verdict) {
   }
   if (verdict.lab.has_value()) {
     json["lab"] = lab_lines(verdict);
+  }
+  if (!verdict.allocation_sites.empty()) {
+    json["allocation_sites"] = verdict.allocation_sites;
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

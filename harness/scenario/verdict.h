@@ -56,12 +56,15 @@ struct Verdict {
   // lab is what a run in the lab did, as a scenario can say it: its switches, its faults, its hashes. In JSON the
   // switches and faults stand only where the verdict is not green.
   std::optional<LabPart> lab;
+  // allocation_sites are, of a run in the lab whose allocations may fail and did not, the numbers of those that each
+  // came first from their place (a stack of calls).
+  std::vector<std::uint64_t> allocation_sites;
 };
 
 // verdict_json is one line of JSON, without a line end. Keys: suite, cell, claimed, seed, verdict, reason, violations,
 // violation_count, counters, used, repro, seconds, hash (as hexadecimal text: a JSON reader may keep only 53 bits of a
-// number), lacking if it is not empty, and lab, as the lines of a scenario, of a run that was in the lab. Bytes that
-// are not UTF-8, as a library's text may have them, become U+FFFD.
+// number), lacking and allocation_sites if they are not empty, and lab, as the lines of a scenario, of a run that was
+// in the lab. Bytes that are not UTF-8, as a library's text may have them, become U+FFFD.
 std::string verdict_json(const Verdict& verdict);
 
 // verdict_from_json reads such a line. Only `verdict` must be there; other keys that are missing mean the default, and

@@ -84,17 +84,35 @@ TEST(LibraryDoor, ACallbackThatUsesAnotherSessionIsTheLayers) {
   EXPECT_EQ(recorder.told, "+connect +read -read -connect");
 }
 
-TEST(LibraryDoor, AThreadsNumberIsItsOwnAndIsGivenAgain) {
-  const std::uint32_t own = door_thread();
-  EXPECT_EQ(door_thread(), own);
-  std::uint32_t first = own;
-  std::thread([&] { first = door_thread(); }).join();
-  EXPECT_NE(first, own);
+TEST(LibraryDoor, AThreadsNumberIsItsOwnUntilItGivesItBack) {
+  const Recorder recorder;
+  EXPECT_EQ(door_thread(), 0u);
+  EXPECT_EQ(door_thread(), 0u);
   for (int i = 0; i < 300; ++i) {
-    std::uint32_t other = own;
-    std::thread([&] { other = door_thread(); }).join();
-    EXPECT_EQ(other, first);
+    std::uint32_t other = 0;
+    std::thread([&] {
+      other = door_thread();
+      give_back_door_thread();
+    }).join();
+    EXPECT_EQ(other, 1u);
   }
+}
+
+TEST(LibraryDoor, NumbersBeginAnewWithEachObserver) {
+  for (int i = 0; i < 3; ++i) {
+    const Recorder recorder;
+    std::thread([] { EXPECT_EQ(door_thread(), 0u); }).join();
+    EXPECT_EQ(door_thread(), 1u);
+  }
+}
+
+TEST(LibraryDoor, AThreadBeyondTheLimitHasTheLimitForItsNumber) {
+  const Recorder recorder;
+  std::uint32_t last = 0;
+  for (std::uint32_t i = 0; i <= door_threads_max; ++i) {
+    std::thread([&] { last = door_thread(); }).join();
+  }
+  EXPECT_EQ(last, door_threads_max);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "harness/lab/kernel/sanitizer.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 namespace {

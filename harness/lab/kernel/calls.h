@@ -4,33 +4,20 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "harness/lab/interposing.h"
 #include "harness/lab/kernel/events.h"
 #include "harness/lab/kernel/file.h"
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
-#include "harness/lab/real.h"
-#include "harness/lab/scheduler.h"
 
-// RIG_KERNEL_EXPORT stands before each function that takes the place of a system's; its name stands in exports.list.
-#define RIG_KERNEL_EXPORT extern "C" [[gnu::visibility("default"), gnu::used]]
-#define RIG_KERNEL_CALLER __builtin_return_address(0)
-
-// __asan_report_present is there only in an executable with AddressSanitizer; __chk_fail ends a process whose call
-// would overrun its buffer.
-extern "C" [[gnu::weak]] int __asan_report_present();
+// __chk_fail ends a process whose call would overrun its buffer.
 extern "C" [[noreturn]] void __chk_fail();
 
 namespace rig::lab {
 
-// inside says that a call belongs to a run. AddressSanitizer in the middle of a report does not.
-inline bool inside() noexcept {
-  return self() != nullptr && (__asan_report_present == nullptr || __asan_report_present() == 0);
-}
-
 // is_virtual says that a call with this descriptor is the lab's.
 inline bool is_virtual(int descriptor) noexcept {
-  return inside() && kernel().descriptors.was_virtual(descriptor);
+  return !outside() && kernel().descriptors.was_virtual(descriptor);
 }
 
 // finish turns an answer into what a function of libc returns, and sets errno as one does: on failure only, unless a

@@ -123,12 +123,12 @@ Answer control_io(File& file, int descriptor, unsigned long request, void* argum
 }  // namespace
 }  // namespace rig::lab
 
-RIG_KERNEL_EXPORT int close(int descriptor) {
+RIG_LAB_EXPORT int close(int descriptor) {
   if (!is_virtual(descriptor)) {
     return real_close(descriptor);
   }
   const int before = errno;
-  point(Op::close, RIG_KERNEL_CALLER);
+  point(Op::close, RIG_LAB_CALLER);
   const Unwatched unwatched;
   Kernel& all = kernel();
   all.advance();
@@ -150,18 +150,18 @@ RIG_KERNEL_EXPORT int close(int descriptor) {
   return static_cast<int>(finish(answer, before, noise));
 }
 
-RIG_KERNEL_EXPORT int dup(int descriptor) noexcept {
+RIG_LAB_EXPORT int dup(int descriptor) noexcept {
   if (!is_virtual(descriptor)) {
     return real_dup(descriptor);
   }
-  return static_cast<int>(on_file(Op::dup, descriptor, RIG_KERNEL_CALLER, 0, [](File& file, bool, Struck&) -> Answer {
+  return static_cast<int>(on_file(Op::dup, descriptor, RIG_LAB_CALLER, 0, [](File& file, bool, Struck&) -> Answer {
     return kernel().descriptors.add(file, false);
   }));
 }
 
-RIG_KERNEL_EXPORT int dup2(int from, int to) noexcept {
+RIG_LAB_EXPORT int dup2(int from, int to) noexcept {
   if (is_virtual(from)) {
-    return duplicate_at(from, to, false, RIG_KERNEL_CALLER);
+    return duplicate_at(from, to, false, RIG_LAB_CALLER);
   }
   if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
     refuse("dup2", "of a system's descriptor onto a virtual one");
@@ -169,13 +169,13 @@ RIG_KERNEL_EXPORT int dup2(int from, int to) noexcept {
   return real_dup2(from, to);
 }
 
-RIG_KERNEL_EXPORT int dup3(int from, int to, int flags) noexcept {
+RIG_LAB_EXPORT int dup3(int from, int to, int flags) noexcept {
   if (is_virtual(from)) {
     if (from == to || (flags & ~O_CLOEXEC) != 0) {
       errno = EINVAL;
       return -1;
     }
-    return duplicate_at(from, to, (flags & O_CLOEXEC) != 0, RIG_KERNEL_CALLER);
+    return duplicate_at(from, to, (flags & O_CLOEXEC) != 0, RIG_LAB_CALLER);
   }
   if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
     refuse("dup3", "of a system's descriptor onto a virtual one");
@@ -183,23 +183,23 @@ RIG_KERNEL_EXPORT int dup3(int from, int to, int flags) noexcept {
   return real_dup3(from, to, flags);
 }
 
-RIG_KERNEL_EXPORT int fcntl(int descriptor, int request, ...) {
+RIG_LAB_EXPORT int fcntl(int descriptor, int request, ...) {
   va_list arguments;
   va_start(arguments, request);
   const long argument = va_arg(arguments, long);
   va_end(arguments);
-  return fcntl_here(descriptor, request, argument, RIG_KERNEL_CALLER);
+  return fcntl_here(descriptor, request, argument, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int fcntl64(int descriptor, int request, ...) {
+RIG_LAB_EXPORT int fcntl64(int descriptor, int request, ...) {
   va_list arguments;
   va_start(arguments, request);
   const long argument = va_arg(arguments, long);
   va_end(arguments);
-  return fcntl_here(descriptor, request, argument, RIG_KERNEL_CALLER);
+  return fcntl_here(descriptor, request, argument, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int ioctl(int descriptor, unsigned long request, ...) noexcept {
+RIG_LAB_EXPORT int ioctl(int descriptor, unsigned long request, ...) noexcept {
   va_list arguments;
   va_start(arguments, request);
   void* argument = va_arg(arguments, void*);
@@ -207,25 +207,25 @@ RIG_KERNEL_EXPORT int ioctl(int descriptor, unsigned long request, ...) noexcept
   if (!is_virtual(descriptor)) {
     return real_ioctl(descriptor, request, argument);
   }
-  return static_cast<int>(
-      on_file(Op::ioctl, descriptor, RIG_KERNEL_CALLER, 0,
-              [&](File& file, bool, Struck&) -> Answer { return control_io(file, descriptor, request, argument); }));
+  return static_cast<int>(on_file(Op::ioctl, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    return control_io(file, descriptor, request, argument);
+  }));
 }
 
-RIG_KERNEL_EXPORT int pipe(int descriptors[2]) noexcept {
-  return inside() && !by_sanitizer(RIG_KERNEL_CALLER) ? make_pipe(descriptors, 0, RIG_KERNEL_CALLER)
-                                                      : real_pipe(descriptors);
+RIG_LAB_EXPORT int pipe(int descriptors[2]) noexcept {
+  return !outside() && !by_sanitizer(RIG_LAB_CALLER) ? make_pipe(descriptors, 0, RIG_LAB_CALLER)
+                                                     : real_pipe(descriptors);
 }
 
-RIG_KERNEL_EXPORT int pipe2(int descriptors[2], int flags) noexcept {
-  return inside() ? make_pipe(descriptors, flags, RIG_KERNEL_CALLER) : real_pipe2(descriptors, flags);
+RIG_LAB_EXPORT int pipe2(int descriptors[2], int flags) noexcept {
+  return outside() ? real_pipe2(descriptors, flags) : make_pipe(descriptors, flags, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int eventfd(unsigned count, int flags) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int eventfd(unsigned count, int flags) noexcept {
+  if (outside()) {
     return real_eventfd(count, flags);
   }
-  return static_cast<int>(on_nothing(Op::eventfd, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::eventfd, RIG_LAB_CALLER, [&]() -> Answer {
     if ((flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK)) != 0) {
       return -EINVAL;
     }
@@ -234,11 +234,11 @@ RIG_KERNEL_EXPORT int eventfd(unsigned count, int flags) noexcept {
   }));
 }
 
-RIG_KERNEL_EXPORT int timerfd_create(clockid_t clock, int flags) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int timerfd_create(clockid_t clock, int flags) noexcept {
+  if (outside()) {
     return real_timerfd_create(clock, flags);
   }
-  return static_cast<int>(on_nothing(Op::timerfd, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::timerfd, RIG_LAB_CALLER, [&]() -> Answer {
     if ((flags & ~(TFD_CLOEXEC | TFD_NONBLOCK)) != 0 ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_BOOTTIME)) {
       return -EINVAL;
@@ -247,35 +247,33 @@ RIG_KERNEL_EXPORT int timerfd_create(clockid_t clock, int flags) noexcept {
   }));
 }
 
-RIG_KERNEL_EXPORT int timerfd_settime(int descriptor, int flags, const itimerspec* value, itimerspec* old) noexcept {
+RIG_LAB_EXPORT int timerfd_settime(int descriptor, int flags, const itimerspec* value, itimerspec* old) noexcept {
   if (!is_virtual(descriptor)) {
     return real_timerfd_settime(descriptor, flags, value, old);
   }
-  return static_cast<int>(
-      on_file(Op::timerfd, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        auto* timer = dynamic_cast<TimerFile*>(&file);
-        return timer != nullptr ? timer->set(flags, *value, old) : -EINVAL;
-      }));
+  return static_cast<int>(on_file(Op::timerfd, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    auto* timer = dynamic_cast<TimerFile*>(&file);
+    return timer != nullptr ? timer->set(flags, *value, old) : -EINVAL;
+  }));
 }
 
-RIG_KERNEL_EXPORT int timerfd_gettime(int descriptor, itimerspec* value) noexcept {
+RIG_LAB_EXPORT int timerfd_gettime(int descriptor, itimerspec* value) noexcept {
   if (!is_virtual(descriptor)) {
     return real_timerfd_gettime(descriptor, value);
   }
-  return static_cast<int>(
-      on_file(Op::timerfd, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        auto* timer = dynamic_cast<TimerFile*>(&file);
-        if (timer == nullptr) {
-          return -EINVAL;
-        }
-        *value = timer->get();
-        return 0;
-      }));
+  return static_cast<int>(on_file(Op::timerfd, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    auto* timer = dynamic_cast<TimerFile*>(&file);
+    if (timer == nullptr) {
+      return -EINVAL;
+    }
+    *value = timer->get();
+    return 0;
+  }));
 }
 
 // RIG_KERNEL_REFUSE defines a function that has no model for virtual descriptors.
 #define RIG_KERNEL_REFUSE(result, name, parameters, arguments, descriptors) \
-  RIG_KERNEL_EXPORT result name parameters {                                \
+  RIG_LAB_EXPORT result name parameters {                                   \
     if (descriptors) {                                                      \
       refuse(#name, "on a virtual descriptor");                             \
     }                                                                       \

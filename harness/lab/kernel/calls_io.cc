@@ -65,22 +65,22 @@ ssize_t move_one(Op op, Kind kind, bool sends, int descriptor, const void* bytes
 }  // namespace
 }  // namespace rig::lab
 
-RIG_KERNEL_EXPORT ssize_t send(int descriptor, const void* bytes, size_t count, int flags) {
+RIG_LAB_EXPORT ssize_t send(int descriptor, const void* bytes, size_t count, int flags) {
   if (!is_virtual(descriptor)) {
     return real_send(descriptor, bytes, count, flags);
   }
-  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_KERNEL_CALLER);
+  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t sendto(int descriptor, const void* bytes, size_t count, int flags, const sockaddr* to,
-                                 socklen_t to_bytes) {
+RIG_LAB_EXPORT ssize_t sendto(int descriptor, const void* bytes, size_t count, int flags, const sockaddr* to,
+                              socklen_t to_bytes) {
   if (!is_virtual(descriptor)) {
     return real_sendto(descriptor, bytes, count, flags, to, to_bytes);
   }
-  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_KERNEL_CALLER);
+  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
+RIG_LAB_EXPORT ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
   if (!is_virtual(descriptor)) {
     return real_sendmsg(descriptor, message, flags);
   }
@@ -88,34 +88,34 @@ RIG_KERNEL_EXPORT ssize_t sendmsg(int descriptor, const msghdr* message, int fla
     refuse("sendmsg", "with control data");
   }
   return move(Op::send, Kind::socket_only, true, descriptor, {message->msg_iov, message->msg_iovlen}, flags,
-              RIG_KERNEL_CALLER);
+              RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t recv(int descriptor, void* bytes, size_t count, int flags) {
+RIG_LAB_EXPORT ssize_t recv(int descriptor, void* bytes, size_t count, int flags) {
   if (!is_virtual(descriptor)) {
     return real_recv(descriptor, bytes, count, flags);
   }
-  return move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_KERNEL_CALLER);
+  return move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t recvfrom(int descriptor, void* bytes, size_t count, int flags, sockaddr* from,
-                                   socklen_t* from_bytes) {
+RIG_LAB_EXPORT ssize_t recvfrom(int descriptor, void* bytes, size_t count, int flags, sockaddr* from,
+                                socklen_t* from_bytes) {
   if (!is_virtual(descriptor)) {
     return real_recvfrom(descriptor, bytes, count, flags, from, from_bytes);
   }
-  const ssize_t done = move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_KERNEL_CALLER);
+  const ssize_t done = move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_LAB_CALLER);
   if (done >= 0 && from != nullptr && from_bytes != nullptr) {
     *from_bytes = 0;  // a stream's bytes name nobody
   }
   return done;
 }
 
-RIG_KERNEL_EXPORT ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
+RIG_LAB_EXPORT ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
   if (!is_virtual(descriptor)) {
     return real_recvmsg(descriptor, message, flags);
   }
   const ssize_t done = move(Op::recv, Kind::socket_only, false, descriptor, {message->msg_iov, message->msg_iovlen},
-                            flags & ~MSG_CMSG_CLOEXEC, RIG_KERNEL_CALLER);
+                            flags & ~MSG_CMSG_CLOEXEC, RIG_LAB_CALLER);
   if (done >= 0) {
     message->msg_namelen = 0;
     message->msg_controllen = 0;
@@ -124,62 +124,62 @@ RIG_KERNEL_EXPORT ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
   return done;
 }
 
-RIG_KERNEL_EXPORT ssize_t read(int descriptor, void* bytes, size_t count) {
+RIG_LAB_EXPORT ssize_t read(int descriptor, void* bytes, size_t count) {
   if (!is_virtual(descriptor)) {
     return real_read(descriptor, bytes, count);
   }
-  return move_one(Op::read, Kind::any_file, false, descriptor, bytes, count, 0, RIG_KERNEL_CALLER);
+  return move_one(Op::read, Kind::any_file, false, descriptor, bytes, count, 0, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t readv(int descriptor, const iovec* pieces, int count) {
+RIG_LAB_EXPORT ssize_t readv(int descriptor, const iovec* pieces, int count) {
   if (!is_virtual(descriptor)) {
     return real_readv(descriptor, pieces, count);
   }
   return move(Op::read, Kind::any_file, false, descriptor, {pieces, static_cast<std::size_t>(count)}, 0,
-              RIG_KERNEL_CALLER);
+              RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t write(int descriptor, const void* bytes, size_t count) {
+RIG_LAB_EXPORT ssize_t write(int descriptor, const void* bytes, size_t count) {
   if (!is_virtual(descriptor)) {
     return real_write(descriptor, bytes, count);
   }
-  return move_one(Op::write, Kind::any_file, true, descriptor, bytes, count, 0, RIG_KERNEL_CALLER);
+  return move_one(Op::write, Kind::any_file, true, descriptor, bytes, count, 0, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT ssize_t writev(int descriptor, const iovec* pieces, int count) {
+RIG_LAB_EXPORT ssize_t writev(int descriptor, const iovec* pieces, int count) {
   if (!is_virtual(descriptor)) {
     return real_writev(descriptor, pieces, count);
   }
   return move(Op::write, Kind::any_file, true, descriptor, {pieces, static_cast<std::size_t>(count)}, 0,
-              RIG_KERNEL_CALLER);
+              RIG_LAB_CALLER);
 }
 
 // libc's own call its internal read and write.
-RIG_KERNEL_EXPORT int eventfd_read(int descriptor, eventfd_t* value) {
+RIG_LAB_EXPORT int eventfd_read(int descriptor, eventfd_t* value) {
   return read(descriptor, value, sizeof *value) == sizeof *value ? 0 : -1;
 }
 
-RIG_KERNEL_EXPORT int eventfd_write(int descriptor, eventfd_t value) {
+RIG_LAB_EXPORT int eventfd_write(int descriptor, eventfd_t value) {
   return write(descriptor, &value, sizeof value) == sizeof value ? 0 : -1;
 }
 
 // What a compiler makes of the calls with _FORTIFY_SOURCE.
-RIG_KERNEL_EXPORT ssize_t __read_chk(int descriptor, void* bytes, size_t count, size_t room) {
+RIG_LAB_EXPORT ssize_t __read_chk(int descriptor, void* bytes, size_t count, size_t room) {
   if (count > room) {
     __chk_fail();
   }
   return read(descriptor, bytes, count);
 }
 
-RIG_KERNEL_EXPORT ssize_t __recv_chk(int descriptor, void* bytes, size_t count, size_t room, int flags) {
+RIG_LAB_EXPORT ssize_t __recv_chk(int descriptor, void* bytes, size_t count, size_t room, int flags) {
   if (count > room) {
     __chk_fail();
   }
   return recv(descriptor, bytes, count, flags);
 }
 
-RIG_KERNEL_EXPORT ssize_t __recvfrom_chk(int descriptor, void* bytes, size_t count, size_t room, int flags,
-                                         sockaddr* from, socklen_t* from_bytes) {
+RIG_LAB_EXPORT ssize_t __recvfrom_chk(int descriptor, void* bytes, size_t count, size_t room, int flags, sockaddr* from,
+                                      socklen_t* from_bytes) {
   if (count > room) {
     __chk_fail();
   }

@@ -260,43 +260,42 @@ std::int64_t span_ns(const timespec* time) {
 }  // namespace
 }  // namespace rig::lab
 
-RIG_KERNEL_EXPORT int poll(pollfd* polls, nfds_t count, int timeout_ms) {
-  if (!inside() || whose("poll", polled_of(polls, count), timeout_ms != 0) == Whose::system) {
+RIG_LAB_EXPORT int poll(pollfd* polls, nfds_t count, int timeout_ms) {
+  if (outside() || whose("poll", polled_of(polls, count), timeout_ms != 0) == Whose::system) {
     return real_poll(polls, count, timeout_ms);
   }
-  return poll_here(polls, count, timeout_ms < 0 ? -1 : timeout_ms * ms_ns, RIG_KERNEL_CALLER);
+  return poll_here(polls, count, timeout_ms < 0 ? -1 : timeout_ms * ms_ns, RIG_LAB_CALLER);
 }
 
 // No signal reaches a run from outside, so that masks have nothing to hold off.
-RIG_KERNEL_EXPORT int ppoll(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask) {
-  if (!inside() || whose("ppoll", polled_of(polls, count), span_ns(time) != 0) == Whose::system) {
+RIG_LAB_EXPORT int ppoll(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask) {
+  if (outside() || whose("ppoll", polled_of(polls, count), span_ns(time) != 0) == Whose::system) {
     return real_ppoll(polls, count, time, mask);
   }
-  return poll_here(polls, count, span_ns(time), RIG_KERNEL_CALLER);
+  return poll_here(polls, count, span_ns(time), RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int __poll_chk(pollfd* polls, nfds_t count, int timeout_ms, size_t room) {
+RIG_LAB_EXPORT int __poll_chk(pollfd* polls, nfds_t count, int timeout_ms, size_t room) {
   if (room / sizeof *polls < count) {
     __chk_fail();
   }
   return poll(polls, count, timeout_ms);
 }
 
-RIG_KERNEL_EXPORT int __ppoll_chk(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask,
-                                  size_t room) {
+RIG_LAB_EXPORT int __ppoll_chk(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask, size_t room) {
   if (room / sizeof *polls < count) {
     __chk_fail();
   }
   return ppoll(polls, count, time, mask);
 }
 
-RIG_KERNEL_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timeval* time) {
+RIG_LAB_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timeval* time) {
   const std::int64_t timeout_ns = time == nullptr ? -1 : (time->tv_sec * 1'000'000 + time->tv_usec) * 1000;
-  if (!inside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
+  if (outside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
     return real_select(count, in, out, odd, time);
   }
   const std::int64_t began_ns = now_ns();
-  const int answer = select_here(count, in, out, odd, timeout_ns, RIG_KERNEL_CALLER);
+  const int answer = select_here(count, in, out, odd, timeout_ns, RIG_LAB_CALLER);
   if (time != nullptr) {
     // As Linux: what is left of the time.
     const std::int64_t left_us = std::max<std::int64_t>(0, timeout_ns - (now_ns() - began_ns)) / 1000;
@@ -305,33 +304,33 @@ RIG_KERNEL_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, ti
   return answer;
 }
 
-RIG_KERNEL_EXPORT int pselect(int count, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
-                              const sigset_t* mask) {
-  if (!inside() || whose("pselect", polled_of(count, in, out, odd), span_ns(time) != 0) == Whose::system) {
+RIG_LAB_EXPORT int pselect(int count, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
+                           const sigset_t* mask) {
+  if (outside() || whose("pselect", polled_of(count, in, out, odd), span_ns(time) != 0) == Whose::system) {
     return real_pselect(count, in, out, odd, time, mask);
   }
-  return select_here(count, in, out, odd, span_ns(time), RIG_KERNEL_CALLER);
+  return select_here(count, in, out, odd, span_ns(time), RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int epoll_create1(int flags) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int epoll_create1(int flags) noexcept {
+  if (outside()) {
     return real_epoll_create1(flags);
   }
-  return static_cast<int>(on_nothing(Op::epoll_create, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::epoll_create, RIG_LAB_CALLER, [&]() -> Answer {
     return (flags & ~EPOLL_CLOEXEC) != 0 ? -EINVAL : open_file(new Epoll, flags != 0, false);
   }));
 }
 
-RIG_KERNEL_EXPORT int epoll_create(int size) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int epoll_create(int size) noexcept {
+  if (outside()) {
     return real_epoll_create(size);
   }
-  return static_cast<int>(on_nothing(Op::epoll_create, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::epoll_create, RIG_LAB_CALLER, [&]() -> Answer {
     return size <= 0 ? -EINVAL : open_file(new Epoll, false, false);
   }));
 }
 
-RIG_KERNEL_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
+RIG_LAB_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
   if (!is_virtual(epoll)) {
     if (is_virtual(descriptor)) {
       refuse("epoll_ctl", "of a virtual descriptor in an epoll that is older than the run");
@@ -341,7 +340,7 @@ RIG_KERNEL_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_
   if (descriptor >= 0 && !is_virtual(descriptor)) {
     refuse("epoll_ctl", "of the system's descriptor in a virtual epoll");
   }
-  return static_cast<int>(on_file(Op::epoll_ctl, epoll, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+  return static_cast<int>(on_file(Op::epoll_ctl, epoll, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
     File* watched = kernel().descriptors.find(descriptor);
     if (watched == nullptr) {
       return -EBADF;
@@ -351,22 +350,22 @@ RIG_KERNEL_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_
   }));
 }
 
-RIG_KERNEL_EXPORT int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
+RIG_LAB_EXPORT int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
   if (!is_virtual(epoll)) {
-    if (inside() && timeout_ms != 0) {
+    if (!outside() && timeout_ms != 0) {
       refuse("epoll_wait", "on an epoll that is older than the run");
     }
     return real_epoll_wait(epoll, events, count, timeout_ms);
   }
-  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_KERNEL_CALLER);
+  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_LAB_CALLER);
 }
 
-RIG_KERNEL_EXPORT int epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
+RIG_LAB_EXPORT int epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
   if (!is_virtual(epoll)) {
-    if (inside() && timeout_ms != 0) {
+    if (!outside() && timeout_ms != 0) {
       refuse("epoll_pwait", "on an epoll that is older than the run");
     }
     return real_epoll_pwait(epoll, events, count, timeout_ms, mask);
   }
-  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_KERNEL_CALLER);
+  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_LAB_CALLER);
 }

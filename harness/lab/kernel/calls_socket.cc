@@ -46,24 +46,24 @@ Answer accept_socket(File& file, sockaddr* address, socklen_t* bytes, int flags,
 }  // namespace
 }  // namespace rig::lab
 
-RIG_KERNEL_EXPORT int socket(int family, int type, int protocol) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int socket(int family, int type, int protocol) noexcept {
+  if (outside()) {
     return real_socket(family, type, protocol);
   }
   const bool stream = (type & ~type_flags) == SOCK_STREAM;
   if ((family != AF_INET && family != AF_INET6) || !stream || (protocol != 0 && protocol != IPPROTO_TCP)) {
     refuse("socket", "of the families and types it has TCP over IPv4 and IPv6");
   }
-  return static_cast<int>(on_nothing(Op::socket, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::socket, RIG_LAB_CALLER, [&]() -> Answer {
     return open_file(new TcpSocket(family), (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
   }));
 }
 
-RIG_KERNEL_EXPORT int bind(int descriptor, const sockaddr* address, socklen_t bytes) noexcept {
+RIG_LAB_EXPORT int bind(int descriptor, const sockaddr* address, socklen_t bytes) noexcept {
   if (!is_virtual(descriptor)) {
     return real_bind(descriptor, address, bytes);
   }
-  return static_cast<int>(on_file(Op::bind, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+  return static_cast<int>(on_file(Op::bind, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
     if (file.tcp() == nullptr) {
       return -ENOTSOCK;
     }
@@ -72,43 +72,42 @@ RIG_KERNEL_EXPORT int bind(int descriptor, const sockaddr* address, socklen_t by
   }));
 }
 
-RIG_KERNEL_EXPORT int listen(int descriptor, int backlog) noexcept {
+RIG_LAB_EXPORT int listen(int descriptor, int backlog) noexcept {
   if (!is_virtual(descriptor)) {
     return real_listen(descriptor, backlog);
   }
-  return static_cast<int>(
-      on_file(Op::listen, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        return file.tcp() != nullptr ? file.tcp()->listen(backlog) : -ENOTSOCK;
-      }));
+  return static_cast<int>(on_file(Op::listen, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+    return file.tcp() != nullptr ? file.tcp()->listen(backlog) : -ENOTSOCK;
+  }));
 }
 
-RIG_KERNEL_EXPORT int accept4(int descriptor, sockaddr* address, socklen_t* bytes, int flags) {
+RIG_LAB_EXPORT int accept4(int descriptor, sockaddr* address, socklen_t* bytes, int flags) {
   if (!is_virtual(descriptor)) {
     return real_accept4(descriptor, address, bytes, flags);
   }
   return static_cast<int>(
-      on_file(Op::accept, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
+      on_file(Op::accept, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
         return accept_socket(file, address, bytes, flags, waits, struck);
       }));
 }
 
-RIG_KERNEL_EXPORT int accept(int descriptor, sockaddr* address, socklen_t* bytes) {
+RIG_LAB_EXPORT int accept(int descriptor, sockaddr* address, socklen_t* bytes) {
   if (!is_virtual(descriptor)) {
     return real_accept(descriptor, address, bytes);
   }
   return static_cast<int>(
-      on_file(Op::accept, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
+      on_file(Op::accept, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
         return accept_socket(file, address, bytes, 0, waits, struck);
       }));
 }
 
-RIG_KERNEL_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t bytes) {
+RIG_LAB_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t bytes) {
   if (!is_virtual(descriptor)) {
     return real_connect(descriptor, address, bytes);
   }
   // Faults know a connection by the port that it goes to.
   const int before = errno;
-  point(Op::connect, RIG_KERNEL_CALLER);
+  point(Op::connect, RIG_LAB_CALLER);
   const Unwatched unwatched;
   Kernel& all = kernel();
   all.advance();
@@ -138,12 +137,12 @@ RIG_KERNEL_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t
   return static_cast<int>(finish(answer, before, noise));
 }
 
-RIG_KERNEL_EXPORT int shutdown(int descriptor, int how) noexcept {
+RIG_LAB_EXPORT int shutdown(int descriptor, int how) noexcept {
   if (!is_virtual(descriptor)) {
     return real_shutdown(descriptor, how);
   }
   return static_cast<int>(
-      on_file(Op::shutdown, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+      on_file(Op::shutdown, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
         if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
           return local->shutdown(how);
         }
@@ -151,12 +150,12 @@ RIG_KERNEL_EXPORT int shutdown(int descriptor, int how) noexcept {
       }));
 }
 
-RIG_KERNEL_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
+RIG_LAB_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
   if (!is_virtual(descriptor)) {
     return real_getsockopt(descriptor, level, name, value, bytes);
   }
   return static_cast<int>(
-      on_file(Op::getsockopt, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+      on_file(Op::getsockopt, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
         if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
           return local->get_option(level, name, value, bytes);
         }
@@ -164,12 +163,12 @@ RIG_KERNEL_EXPORT int getsockopt(int descriptor, int level, int name, void* valu
       }));
 }
 
-RIG_KERNEL_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
+RIG_LAB_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
   if (!is_virtual(descriptor)) {
     return real_setsockopt(descriptor, level, name, value, bytes);
   }
   return static_cast<int>(
-      on_file(Op::setsockopt, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+      on_file(Op::setsockopt, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
         if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
           return local->set_option(level, name, value, bytes);
         }
@@ -177,11 +176,11 @@ RIG_KERNEL_EXPORT int setsockopt(int descriptor, int level, int name, const void
       }));
 }
 
-RIG_KERNEL_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
+RIG_LAB_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
   if (!is_virtual(descriptor)) {
     return real_getsockname(descriptor, address, bytes);
   }
-  return static_cast<int>(on_file(Op::name, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+  return static_cast<int>(on_file(Op::name, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
     if (file.tcp() == nullptr) {
       refuse("getsockname", "of anything but a TCP socket");
     }
@@ -190,11 +189,11 @@ RIG_KERNEL_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* 
   }));
 }
 
-RIG_KERNEL_EXPORT int getpeername(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
+RIG_LAB_EXPORT int getpeername(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
   if (!is_virtual(descriptor)) {
     return real_getpeername(descriptor, address, bytes);
   }
-  return static_cast<int>(on_file(Op::name, descriptor, RIG_KERNEL_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
+  return static_cast<int>(on_file(Op::name, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
     if (file.tcp() == nullptr) {
       refuse("getpeername", "of anything but a TCP socket");
     }
@@ -202,14 +201,14 @@ RIG_KERNEL_EXPORT int getpeername(int descriptor, sockaddr* address, socklen_t* 
   }));
 }
 
-RIG_KERNEL_EXPORT int socketpair(int family, int type, int protocol, int descriptors[2]) noexcept {
-  if (!inside()) {
+RIG_LAB_EXPORT int socketpair(int family, int type, int protocol, int descriptors[2]) noexcept {
+  if (outside()) {
     return real_socketpair(family, type, protocol, descriptors);
   }
   if (family != AF_UNIX || (type & ~type_flags) != SOCK_STREAM || protocol != 0) {
     refuse("socketpair", "of the families and types it has local streams");
   }
-  return static_cast<int>(on_nothing(Op::socketpair, RIG_KERNEL_CALLER, [&]() -> Answer {
+  return static_cast<int>(on_nothing(Op::socketpair, RIG_LAB_CALLER, [&]() -> Answer {
     auto* one = new LocalSocket;
     auto* other = new LocalSocket;
     LocalSocket::join(*one, *other);

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
+#include "harness/lab/sanitizer.h"
 #include "harness/lab/scheduler.h"
 
 namespace rig::lab {

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "harness/lab/scheduler.h"
+#include "harness/lab/state.h"
 
 namespace rig::lab {
 namespace {
@@ -39,7 +40,6 @@ Faults::Faults(const Options& options) : random_(options.random_faults), profile
     }
     items_.push_back({.fault = fault});
     listed_streams_ += is_of_stream(fault.kind) ? 1 : 0;
-    next_number_ = std::max(next_number_, fault.number + 1);
   }
   constexpr std::uint64_t rates[] = {256, 64, 64, 16};
   one_in_ = rates[mix64(options.seed ^ 0x6661756c74) % 4];
@@ -92,7 +92,7 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
     default:
       return;
   }
-  record(fault);
+  current()->inject(fault);
 }
 
 Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
@@ -175,7 +175,7 @@ void Faults::take(Struck& struck, std::int64_t amount) {
   Fault fault = *struck.chance;
   fault.amount = amount;
   struck.chance.reset();
-  record(fault);
+  current()->inject(fault);
 }
 
 bool Faults::interrupts(Struck& struck) {
@@ -185,14 +185,6 @@ bool Faults::interrupts(Struck& struck) {
   }
   struck.chance.reset();  // behind its first wait, a call is not what it was when the chance was drawn
   return now;
-}
-
-void Faults::record(const Fault& fault) {
-  injected_.push_back(fault);
-  if (fault.number == 0) {
-    injected_.back().number = next_number_++;
-  }
-  event(Op::fault, static_cast<std::int64_t>(fault.kind), fault.amount);
 }
 
 std::vector<Fault> Faults::strike_stream(const Place& sender, std::uint64_t begin, std::uint64_t end) {
@@ -211,7 +203,7 @@ std::vector<Fault> Faults::strike_stream(const Place& sender, std::uint64_t begi
     if (here) {
       item.spent = !fault.sticky;
       struck.push_back(fault);
-      record(fault);
+      current()->inject(fault);
     }
   }
   return struck;
@@ -244,7 +236,7 @@ std::optional<Fault> Faults::chance_stream(const Place& sender, std::uint64_t be
       fault.amount = static_cast<std::int64_t>(end + random.between(1, end - begin));
       break;
   }
-  record(fault);
+  current()->inject(fault);
   return fault;
 }
 

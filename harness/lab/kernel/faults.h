@@ -59,8 +59,6 @@ class Faults {
   std::optional<Fault> chance_stream(const Place& sender, std::uint64_t begin, std::uint64_t end);
   bool has_stream_faults() const { return random_ || listed_streams_ > 0; }
 
-  const std::vector<Fault>& injected() const { return injected_; }
-
  private:
   struct Item {
     Fault fault;
@@ -69,7 +67,6 @@ class Faults {
   };
   bool strikes(Item& item, Op op, std::span<const Place> places);
   void apply(const Fault& fault, bool waits, Struck& struck);
-  void record(const Fault& fault);
   std::optional<Fault> choose(Op op, const Place& place, std::uint64_t nth, bool waits);
 
   std::vector<Item> items_;
@@ -77,9 +74,7 @@ class Faults {
   bool random_;
   Profile profile_;
   std::uint64_t one_in_;
-  std::uint32_t next_number_ = 1;
   std::map<std::tuple<std::uint32_t, FaultSide, Op>, std::uint64_t> counts_;  // connection + 1, or 0 for all
-  std::vector<Fault> injected_;
 };
 
 }  // namespace rig::lab

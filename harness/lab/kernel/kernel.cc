@@ -37,14 +37,14 @@ void kernel_begin(const Options& options) {
   present->run = run_number();
 }
 
-KernelLeft kernel_end() {
+std::size_t kernel_end() {
   if (present == nullptr || present->run != run_number()) {
-    return {};
+    return 0;
   }
-  KernelLeft left{.open_descriptors = present->descriptors.open(), .faults = present->faults.injected()};
+  const std::size_t open_descriptors = present->descriptors.open();
   delete present;
   present = nullptr;
-  return left;
+  return open_descriptors;
 }
 
 Kernel::Kernel(const Options& options)

@@ -3,21 +3,15 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include "harness/lab/lab.h"
 
 namespace rig::lab {
 
-// KernelLeft is what a run leaves behind.
-struct KernelLeft {
-  std::size_t open_descriptors = 0;
-  std::vector<Fault> faults;  // what was injected, in order
-};
-
 // kernel_begin makes an empty kernel for the run that is going on; without it, the first call that needs one does.
-// kernel_end forgets it. Thread: of run(), before the first and after the last call of the run's threads.
+// kernel_end forgets it, and answers how many descriptors were open. Thread: of run(), before the first and after the
+// last call of the run's threads.
 void kernel_begin(const Options& options);
-KernelLeft kernel_end();
+std::size_t kernel_end();
 
 }  // namespace rig::lab

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 namespace {

@@ -10,9 +10,9 @@
 
 #include "harness/lab/kernel/events.h"
 #include "harness/lab/kernel/faults.h"
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <string>
 
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "harness/base/check.h"
-#include "harness/lab/kernel/sanitizer.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 

@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "harness/base/check.h"
-#include "harness/lab/kernel/sanitizer.h"
 #include "harness/lab/kernel/state.h"
+#include "harness/lab/sanitizer.h"
 
 namespace rig::lab {
 namespace {

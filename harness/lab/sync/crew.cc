@@ -3,6 +3,7 @@
 #include <atomic>
 #include <vector>
 
+#include "harness/lab/kernel_call.h"
 #include "harness/lab/state.h"
 #include "harness/lab/sync/sync.h"
 #include "harness/lab/sync/threads.h"
@@ -62,7 +63,7 @@ void* member_main(void* raw) {
   member_here = &me;
   for (;;) {
     while (me.turn.load(std::memory_order_acquire) == 0) {
-      system_wait(&me.turn, 0);
+      futex_wait(&me.turn, 0);
     }
     begin_thread(me.record);
     order_after(&me.record);

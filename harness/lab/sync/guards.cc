@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "harness/lab/kernel_call.h"
 #include "harness/lab/sync/sync.h"
 
 #ifdef RIG_LAB_WRAP_GUARDS
@@ -41,7 +42,7 @@ void wait_for_other(Guard* guard, std::uint32_t seen) {
   const std::uint32_t waited = seen | has_waiters;
   if (seen == waited ||
       __atomic_compare_exchange_n(&guard->state, &seen, waited, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
-    system_wait(&guard->state, waited);
+    futex_wait(&guard->state, waited);
   }
 }
 
@@ -50,7 +51,7 @@ void leave(Guard* guard, std::uint32_t state, const void* caller) {
   __atomic_store_n(&guard->owner, 0, __ATOMIC_RELAXED);
   order_before(guard);
   if ((__atomic_exchange_n(&guard->state, state, __ATOMIC_RELEASE) & has_waiters) != 0) {
-    system_wake(&guard->state);
+    futex_wake(&guard->state);
   }
   if (!outside()) {
     wake_all(guard);

@@ -4,6 +4,7 @@
 #include <threads.h>
 #include <unistd.h>
 
+#include "harness/lab/kernel_call.h"
 #include "harness/lab/sync/sync.h"
 
 namespace rig::lab {
@@ -26,7 +27,7 @@ class Attempt {
   ~Attempt() {
     order_before(word_);
     __atomic_store_n(word_, result_, __ATOMIC_RELEASE);
-    system_wake(word_);
+    futex_wake(word_);
     wake_all(word_);
   }
   Attempt(const Attempt&) = delete;
@@ -43,7 +44,7 @@ void wait_for_other(int* word, int seen) {
   if (!outside() && is_of_run(seen >> owner_shift)) {
     wait_for(Op::once, word, explain_once);
   } else {
-    system_wait(word, static_cast<std::uint32_t>(seen));
+    futex_wait(word, static_cast<std::uint32_t>(seen));
   }
 }
 

@@ -21,6 +21,7 @@
 
 #include <cstring>
 
+#include "harness/lab/kernel_call.h"
 #include "harness/lab/sync/sync.h"
 
 using namespace rig::lab;

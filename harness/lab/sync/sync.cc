@@ -1,27 +1,15 @@
 #include "harness/lab/sync/sync.h"
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <unwind.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <vector>
 
 namespace rig::lab {
 namespace {
 
 constexpr std::int64_t ns_per_s = 1'000'000'000;
-
-// The bare system call: a sanitizer must not see it, and errno stays as it is.
-long kernel_call(long number, long a, long b, long c) noexcept {
-  long result = number;
-  register long r10 asm("r10") = 0;
-  asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-  return result;
-}
 
 // The first unwinding of a stack prepares tables behind a pthread_once. Done before there are runs, or the first run of
 // a process in which an exception is thrown would differ from the second.
@@ -75,18 +63,6 @@ std::string held_by(std::int32_t kernel_id) {
     return "held by a thread that has ended or is not of the run";
   }
   return "held by thread " + std::to_string(id_of(*thread_of_kernel_id(kernel_id)));
-}
-
-void system_wait(const void* word, std::uint32_t value) noexcept {
-  kernel_call(SYS_futex, reinterpret_cast<long>(word), FUTEX_WAIT_PRIVATE, static_cast<long>(value));
-}
-
-void system_wake(const void* word) noexcept {
-  kernel_call(SYS_futex, reinterpret_cast<long>(word), FUTEX_WAKE_PRIVATE, INT_MAX);
-}
-
-std::int32_t kernel_process() noexcept {
-  return static_cast<std::int32_t>(kernel_call(SYS_getpid, 0, 0, 0));
 }
 
 }  // namespace rig::lab

@@ -8,27 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "harness/lab/kernel/sanitizer.h"
-#include "harness/lab/real.h"
-#include "harness/lab/scheduler.h"
-
-// RIG_LAB_EXPORT stands before each function that takes the place of a system's: the shared libraries of the process
-// must find it, and its name stands in an exports list.
-#define RIG_LAB_EXPORT extern "C" [[gnu::visibility("default"), gnu::used]]
-
-// RIG_LAB_CALLER is where the present function was called from.
-#define RIG_LAB_CALLER __builtin_return_address(0)
-
-// __asan_report_present is there only in an executable with AddressSanitizer.
-extern "C" [[gnu::weak]] int __asan_report_present();
+#include "harness/lab/interposing.h"
 
 namespace rig::lab {
-
-// outside says that a call is to be passed on to the system: the thread is not of a run, or AddressSanitizer is in the
-// middle of a report. The report unwinds stacks with a lock of its own held, and must not lose the token meanwhile.
-inline bool outside() noexcept {
-  return self() == nullptr || (__asan_report_present != nullptr && __asan_report_present() != 0);
-}
 
 // Explain writes what a Wait waits for.
 using Explain = std::string (*)(const Wait& wait);
@@ -69,14 +51,6 @@ bool is_of_run(std::int32_t kernel_id);
 // pthread_mutex_unlock, without a point.
 int mutex_take(pthread_mutex_t* mutex, std::int64_t deadline_ns);
 int mutex_give(pthread_mutex_t* mutex);
-
-// system_wait sleeps in the system's futex while `*word` is `value`; system_wake wakes all who do. For words that
-// threads outside of the run share with it. errno stays.
-void system_wait(const void* word, std::uint32_t value) noexcept;
-void system_wake(const void* word) noexcept;
-
-// kernel_process is the process's id in the kernel, whatever getpid answers.
-std::int32_t kernel_process() noexcept;
 
 // PerRun is a value that starts anew with each run. Thread: the one that has the token.
 template <class Value>

@@ -132,6 +132,7 @@ int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)
       return created({.pthread = *handle, .thread = record_of(*member), .detached = false, .member = member}, caller);
     }
   }
+  const OwnWork own_work;  // the system allocates, too, and how much depends on the stacks that it has kept
   Thread* const thread = adopt();
   auto start = std::make_unique<Start>(Start{.routine = routine, .argument = argument, .thread = thread});
   const int result = real_pthread_create(handle, attributes, thread_main, start.get());

@@ -135,7 +135,7 @@ const Mistake mistakes[] = {
      "invalid_argument, invalid_state, would_block, no_memory, no_descriptors, address_in_use, refused_by_system, "
      "internal"},
     {"AllowedWhatIsNot", "allow failures\n",
-     "2:7: met 'failures' where something to allow should stand: one of failed_ops, undelivered"},
+     "2:7: met 'failures' where something to allow should stand: one of failed_ops, undelivered, no_memory"},
     {"ReachWithAnotherSign", "reach ops > 3\n", "2:11: met '>' where '>=' should stand"},
     {"SendWithoutOf", connect_thread + "  send 3 x 512\n", "4:10: met 'x' where 'of' should stand"},
     {"SendFromLargeToSmall", connect_thread + "  send 3 of 9..8\n",

@@ -36,6 +36,7 @@ constexpr const char* example_text =
     "expect client 0 connected ok|reset\n"
     "allow failed_ops\n"
     "allow undelivered\n"
+    "allow no_memory\n"
     "reach pending_at_close >= 1\n"
     "thread client each loop copies=3\n"
     "  connect\n"

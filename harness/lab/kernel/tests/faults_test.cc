@@ -1,5 +1,8 @@
 // Faults: each kind, by the list and by the seed.
+#include <algorithm>
+#include <memory>
 #include <set>
+#include <span>
 
 #include "harness/lab/kernel/kernel.h"
 #include "harness/lab/kernel/state.h"
@@ -31,12 +34,7 @@ std::vector<Fault> with_faults(std::vector<Fault> faults, Body body) {
   Options options;
   options.seed = 1;
   options.faults = std::move(faults);
-  std::vector<Fault> injected;
-  run(options, [&] {
-    body();
-    injected = kernel().faults.injected();
-  });
-  return injected;
+  return run(options, body).faults;
 }
 
 TEST(Faults, a_short_write_takes_what_it_says_once) {
@@ -269,20 +267,19 @@ TEST(Faults, what_the_seed_injects_is_the_same_run_again_when_it_is_listed) {
       options.seed = seed;
       options.profile = profile;
       options.random_faults = true;
-      std::vector<Fault> injected;
-      const auto body = [&injected] {
-        patient_exchange();
-        injected = kernel().faults.injected();
-      };
-      const Outcome by_seed = run(options, body);
-      const std::vector<Fault> first = injected;
-      for (const Fault& one : first) {
+      const auto recorder = std::make_unique<FlightRecorder>();
+      options.recorder = recorder.get();
+      const Outcome by_seed = run(options, patient_exchange);
+      for (const Fault& one : by_seed.faults) {
         kinds.insert(one.kind);
       }
+      // A process that crashes has no outcome: all of it is in the recorder as well.
+      ASSERT_EQ(recorder->fault_count, by_seed.faults.size()) << "seed " << seed;
+      EXPECT_TRUE(std::ranges::equal(by_seed.faults, std::span(recorder->faults, recorder->fault_count)));
       options.random_faults = false;
-      options.faults = first;
-      const Outcome listed = run(options, body);
-      EXPECT_EQ(injected, first) << "seed " << seed;
+      options.faults = by_seed.faults;
+      const Outcome listed = run(options, patient_exchange);
+      EXPECT_EQ(listed.faults, by_seed.faults) << "seed " << seed;
       EXPECT_EQ(listed.schedule_hash, by_seed.schedule_hash) << "seed " << seed;
       EXPECT_EQ(listed.byte_hash, by_seed.byte_hash) << "seed " << seed;
     }

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 
-// Present only in an executable with ThreadSanitizer's runtime.
+#include "harness/lab/own_work.h"
+
+// Present only in an executable with a sanitizer's runtime; nearly all are ThreadSanitizer's.
 extern "C" {
+[[gnu::weak]] int __asan_report_present();  // with AddressSanitizer's
 [[gnu::weak]] void __tsan_acquire(void* address);
 [[gnu::weak]] void __tsan_release(void* address);
 [[gnu::weak]] void __tsan_ignore_thread_begin();
@@ -21,7 +24,8 @@ extern "C" {
 namespace rig::lab {
 
 // Unwatched hides what the calling thread does from ThreadSanitizer: the kernel is not compiled for it, but the memcpy
-// and free that it calls are watched, and the orders between the kernel's callers are not those of the program.
+// and free that it calls are watched, and the orders between the kernel's callers are not those of the program. What it
+// allocates is the lab's own work.
 class Unwatched {
  public:
   Unwatched() {
@@ -36,6 +40,9 @@ class Unwatched {
   }
   Unwatched(const Unwatched&) = delete;
   Unwatched& operator=(const Unwatched&) = delete;
+
+ private:
+  OwnWork own_work_;
 };
 
 // by_sanitizer says that a call was made by the sanitizer's runtime, which lies in one piece in the executable. It

@@ -1,0 +1,92 @@
+#include "harness/cli/agenda.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
+
+namespace rig::cli {
+
+Agenda::Agenda(const RunCommand& command, std::vector<Case> cases) : command_(command), cases_(std::move(cases)) {
+  seed_ = command.seeds.first;
+  std::map<std::string_view, std::uint64_t> cells;
+  for (const Case& one : cases_) {
+    ++cells[one.suite->name];
+  }
+  for (const Case& one : cases_) {
+    const std::uint64_t count = cells[one.suite->name];
+    last_seeds_.push_back(by_quota() ? (command.runs_per_suite + count - 1) / count : command.seeds.last);
+  }
+}
+
+std::size_t Agenda::expected() const {
+  std::size_t sum = 0;
+  for (const std::uint64_t last : last_seeds_) {
+    sum += last - command_.seeds.first + 1;
+  }
+  return command_.duration.has_value() || command_.no_memory.has_value() ? 0 : sum;
+}
+
+std::optional<Scenario> Agenda::next(double seconds) {
+  if (command_.duration.has_value() && seconds >= std::chrono::duration<double>(*command_.duration).count()) {
+    return std::nullopt;
+  }
+  if (!following_.empty()) {
+    Scenario scenario = std::move(following_.front());
+    following_.pop_front();
+    return scenario;
+  }
+  if (command_.duration.has_value()) {
+    return take();
+  }
+  const std::uint64_t last = *std::ranges::max_element(last_seeds_);
+  while (seed_ <= last) {
+    if (seed_ <= last_seeds_[at_]) {
+      return take();
+    }
+    step();
+  }
+  return std::nullopt;
+}
+
+void Agenda::follow(const Scenario& scenario, const Verdict& verdict) {
+  if (!command_.no_memory.has_value() || verdict.kind != VerdictKind::pass) {
+    return;
+  }
+  for (const std::uint64_t nth : verdict.allocation_sites) {
+    for (const bool sticky : {false, true}) {
+      if (*command_.no_memory == (sticky ? NoMemory::once : NoMemory::sticky)) {
+        continue;
+      }
+      lab::Fault fault;
+      fault.number = 1;
+      fault.kind = lab::FaultKind::no_memory;
+      fault.nth = nth;
+      fault.sticky = sticky;
+      Scenario& next = following_.emplace_back(scenario);
+      next.lab.faults.push_back(fault);
+    }
+  }
+}
+
+// With allocations that fail one seed of each case is a thousand runs.
+bool Agenda::by_quota() const {
+  return command_.selection.world == World::lab && !command_.seeds_given && !command_.no_memory.has_value();
+}
+
+Scenario Agenda::take() {
+  const Case& one = cases_[at_];
+  Scenario scenario = one.suite->make(one.cell, command_.size, seed_);
+  scenario.memory_may_fail = command_.no_memory.has_value();
+  step();
+  return scenario;
+}
+
+void Agenda::step() {
+  if (++at_ == cases_.size()) {
+    at_ = 0;
+    ++seed_;
+  }
+}
+
+}  // namespace rig::cli

@@ -1,0 +1,42 @@
+#include "harness/scenario/app_door.h"
+
+namespace rig {
+namespace {
+
+constinit const rig_subject* inner = nullptr;
+constinit rig_subject door{};
+
+template <auto Verb>
+struct Through;
+
+template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Arguments...)>
+struct Through<Verb> {
+  static Result call(Arguments... arguments) {
+    const lab::Acting subject(lab::Party::subject);
+    return (inner->*Verb)(arguments...);
+  }
+};
+
+template <auto... Verbs>
+void lead_through() {
+  ((door.*Verbs = inner->*Verbs != nullptr ? Through<Verbs>::call : nullptr), ...);
+}
+
+}  // namespace
+
+const rig_subject& through_app_door(const rig_subject& subject) {
+  if (&subject == &door) {
+    return door;
+  }
+  inner = &subject;
+  door = subject;
+  lead_through<&rig_subject::loop_create, &rig_subject::loop_turn, &rig_subject::loop_wake, &rig_subject::loop_counts,
+               &rig_subject::loop_destroy, &rig_subject::context_create, &rig_subject::context_destroy,
+               &rig_subject::listen, &rig_subject::listener_port, &rig_subject::listener_close, &rig_subject::connect,
+               &rig_subject::adopt, &rig_subject::send, &rig_subject::pause, &rig_subject::resume,
+               &rig_subject::renegotiate, &rig_subject::update_keys, &rig_subject::half_close, &rig_subject::close,
+               &rig_subject::destroy, &rig_subject::info>();
+  return door;
+}
+
+}  // namespace rig
