@@ -4,6 +4,7 @@
 #   rig_code_under_test(NAME sources... [LINK libs...])      a room that memory hooks look into
 #   rig_test(NAME sources... [LINK libs...] [LABELS l...] [TIMEOUT s])   one GoogleTest binary, one ctest entry
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
+#   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
 #   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
 #   fuzzer(NAME)                                             fuzz/NAME.cc
@@ -171,6 +172,27 @@ function(tls_backend name)
   rig_code_under_test(backend_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_engine)
   target_link_libraries(backend_${name} PRIVATE ${arg_LINK})
   set_property(GLOBAL APPEND PROPERTY RIG_BACKEND_NAMES ${name})
+endfunction()
+
+# tls_door adds the door of a library: functions of its names, in place of its own. Nobody names them, so that they are
+# linked as objects; they are exported by rig_doors(). A door is linked with no library: it looks for one in the
+# process. It is not instrumented, as the laws behind it are not.
+function(tls_door name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "INCLUDE")
+  add_library(door_${name} OBJECT ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(door_${name} PRIVATE rig_warnings)
+  target_include_directories(door_${name} SYSTEM PRIVATE ${arg_INCLUDE})
+  set_property(TARGET door_${name} PROPERTY RIG_EXPORTS "${CMAKE_CURRENT_SOURCE_DIR}/exports.list")
+  set_property(GLOBAL APPEND PROPERTY RIG_DOORS ${name})
+endfunction()
+
+# rig_doors puts the doors of LIBRARIES into an executable and exports them, so that shared objects call them too.
+function(rig_doors target)
+  foreach(name IN LISTS ARGN)
+    get_property(exports TARGET door_${name} PROPERTY RIG_EXPORTS)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:door_${name}>)
+    target_link_options(${target} PRIVATE "LINKER:--dynamic-list=${exports}")
+  endforeach()
 endfunction()
 
 # rig_generate_list writes a source from a template: a declaration and an entry for each name of a global property.

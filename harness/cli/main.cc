@@ -25,6 +25,7 @@ struct Doer {
   int operator()(const ShrinkCommand& command) const { return shrink(command); }
   int operator()(const DoctorCommand& command) const { return doctor(command); }
   int operator()(const ReportCommand& command) const { return rewrite_report(command); }
+  int operator()(const ProbeCommand& command) const { return probe(command); }
   int operator()(const HelpCommand& command) const {
     std::fputs(command.text.c_str(), stdout);
     return exit_green;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -45,12 +46,14 @@ struct Parser {
   ShrinkCommand shrink;
   DoctorCommand doctor;
   ReportCommand report;
+  ProbeCommand probe;
   CLI::App* run_verb = nullptr;
   CLI::App* list_verb = nullptr;
   CLI::App* replay_verb = nullptr;
   CLI::App* shrink_verb = nullptr;
   CLI::App* doctor_verb = nullptr;
   CLI::App* report_verb = nullptr;
+  CLI::App* probe_verb = nullptr;
 };
 
 void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
@@ -157,6 +160,16 @@ void add_others(Parser& parser) {
   CLI::App& report =
       *(parser.report_verb = parser.app.add_subcommand("report", "write the report anew from its verdicts.jsonl"));
   report.add_option("folder", parser.report.folder, "the folder that `run --report` wrote")->type_name("")->required();
+}
+
+void add_probe(Parser& parser) {
+  CLI::App& probe = *(parser.probe_verb = parser.app.add_subcommand(
+                          "probe", "run any program and watch how it uses its TLS library: -- PROGRAM ARGS..."));
+  probe.add_flag("--poison", parser.probe.poison,
+                 "plant an entry in the error queue whenever a wait is over; a layer that clears before its calls does "
+                 "not notice");
+  probe.add_flag("--json", parser.probe.json,
+                 "one line of JSON per finding on standard output; the program's own goes to standard error");
 }
 
 // A flag that nobody knows, with the one that was meant. CLI11 would only say that it was not expected.
@@ -322,6 +335,13 @@ std::expected<Command, Refusal> check_list(Parser& parser) {
   return std::move(list);
 }
 
+std::expected<Command, Refusal> check_probe(Parser& parser) {
+  if (parser.probe.program.empty()) {
+    return std::unexpected(Refusal{exit_usage, "say which program to watch: tlsrig probe -- PROGRAM ARGS..."});
+  }
+  return std::move(parser.probe);
+}
+
 std::expected<Command, Refusal> check(Parser& parser) {
   for (CLI::App* const verb : parser.app.get_subcommands()) {
     if (auto wrong = left_over(*verb); wrong.has_value()) {
@@ -347,13 +367,16 @@ std::expected<Command, Refusal> check(Parser& parser) {
     if (verb == parser.doctor_verb) {
       return parser.doctor;
     }
+    if (verb == parser.probe_verb) {
+      return check_probe(parser);
+    }
     return std::move(parser.report);
   }
   const std::vector<std::string> rest = parser.app.remaining();
-  const std::vector<std::string> verbs{"run", "list", "replay", "shrink", "doctor", "report"};
+  const std::vector<std::string> verbs{"run", "list", "replay", "shrink", "doctor", "report", "probe"};
   if (rest.empty()) {
     return std::unexpected(
-        Refusal{exit_usage, "say what to do: run, list, replay, shrink, doctor or report (tlsrig --help)"});
+        Refusal{exit_usage, "say what to do: run, list, replay, shrink, doctor, report or probe (tlsrig --help)"});
   }
   return std::unexpected(Refusal{exit_usage, unknown("command", rest.front(), verbs) + " (tlsrig --help)"});
 }
@@ -368,8 +391,16 @@ std::expected<Command, Refusal> parse_command_line(int argc, const char* const* 
   add_run(*parser);
   add_list(*parser);
   add_others(*parser);
+  add_probe(*parser);
   for (CLI::App* const verb : parser->app.get_subcommands({})) {
     verb->allow_extras()->footer(footer);
+  }
+  // What stands behind -- is another program's, whatever it looks like.
+  const char* const* const end =
+      std::find_if(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--"; });
+  if (argc > 1 && std::string_view(argv[1]) == "probe" && end != argv + argc) {
+    parser->probe.program.assign(end + 1, argv + argc);
+    argc = static_cast<int>(end - argv);
   }
   try {
     parser->app.parse(argc, argv);

@@ -102,14 +102,21 @@ struct ReportCommand {
   std::string folder;
 };
 
+// ProbeCommand is `tlsrig probe`.
+struct ProbeCommand {
+  bool poison = false;
+  bool json = false;
+  std::vector<std::string> program;  // with its arguments
+};
+
 // HelpCommand prints a text that was asked for.
 struct HelpCommand {
   std::string text;
 };
 
 // Command is what the command line asks for.
-using Command =
-    std::variant<RunCommand, ListCommand, ReplayCommand, ShrinkCommand, DoctorCommand, ReportCommand, HelpCommand>;
+using Command = std::variant<RunCommand, ListCommand, ReplayCommand, ShrinkCommand, DoctorCommand, ReportCommand,
+                             ProbeCommand, HelpCommand>;
 
 // parse_command_line reads it. Words that depend on the build (suites, libraries, subjects) are checked later.
 std::expected<Command, Refusal> parse_command_line(int argc, const char* const* argv);

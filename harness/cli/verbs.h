@@ -27,6 +27,10 @@ int doctor(const DoctorCommand& command);
 // rewrite_report renders a report folder anew from its verdicts.
 int rewrite_report(const ReportCommand& command);
 
+// probe runs a program with the probe preloaded and says what it found. Its exit code: 1 if there was a violation, else
+// 3 if no call of a TLS library came through a door, else the program's own, 128 + N if signal N ended it.
+int probe(const ProbeCommand& command);
+
 // made_at says when and where a report is made: "2025-11-20 14:03 UTC on Linux 6.1.0 x86_64, tlsrig 0.1.0".
 std::string made_at();
 

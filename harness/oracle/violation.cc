@@ -25,6 +25,22 @@ std::string_view law_name(Law law) noexcept {
       return "S1";
     case Law::h1_nothing_left:
       return "H1";
+    case Law::h2_nothing_believed:
+      return "H2";
+    case Law::h3_own_error:
+      return "H3";
+    case Law::e1_retry:
+      return "E1";
+    case Law::e2_threads:
+      return "E2";
+    case Law::e3_order:
+      return "E3";
+    case Law::l1_progress:
+      return "L1";
+    case Law::f1_descriptors:
+      return "F1";
+    case Law::p1_sigpipe:
+      return "P1";
   }
   RIG_CHECK(false);
 }
@@ -47,14 +63,50 @@ std::string_view law_sentence(Law law) noexcept {
       return "the bytes received are the bytes accepted, in order";
     case Law::h1_nothing_left:
       return "a call leaves no ambient error behind";
+    case Law::h2_nothing_believed:
+      return "an ambient error that was there before changes no outcome";
+    case Law::h3_own_error:
+      return "a failing call's own error is still there when it is asked for";
+    case Law::e1_retry:
+      return "a write that waited is repeated as the library demands";
+    case Law::e2_threads:
+      return "as many threads are in a session as the library allows";
+    case Law::e3_order:
+      return "no call comes after a fatal failure, no shutdown in a handshake or over a pending write";
+    case Law::l1_progress:
+      return "nothing waits for input that the library holds already";
+    case Law::f1_descriptors:
+      return "a descriptor is closed once and not used after that";
+    case Law::p1_sigpipe:
+      return "SIGPIPE never kills";
   }
   RIG_CHECK(false);
 }
 
+Door law_door(Law law) noexcept {
+  if (law >= Law::f1_descriptors) {
+    return Door::kernel;
+  }
+  return law > Law::h1_nothing_left ? Door::library : Door::app;
+}
+
 std::span<const Law> all_laws() noexcept {
-  static constexpr std::array all{Law::c1_exactly_once, Law::c2_return_or_callback, Law::c3_nothing_after_closed,
-                                  Law::c4_order,        Law::c5_status_and_bytes,   Law::c6_quiet,
-                                  Law::s1_stream,       Law::h1_nothing_left};
+  static constexpr std::array all{Law::c1_exactly_once,
+                                  Law::c2_return_or_callback,
+                                  Law::c3_nothing_after_closed,
+                                  Law::c4_order,
+                                  Law::c5_status_and_bytes,
+                                  Law::c6_quiet,
+                                  Law::s1_stream,
+                                  Law::h1_nothing_left,
+                                  Law::h2_nothing_believed,
+                                  Law::h3_own_error,
+                                  Law::e1_retry,
+                                  Law::e2_threads,
+                                  Law::e3_order,
+                                  Law::l1_progress,
+                                  Law::f1_descriptors,
+                                  Law::p1_sigpipe};
   return all;
 }
 
@@ -68,10 +120,17 @@ std::optional<Law> law_from_name(std::string_view name) noexcept {
 }
 
 void ViolationLog::report(Law law, std::string where, std::string message) {
-  const MutexLock lock(mutex_);
-  ++count_;
-  if (kept_.size() < kept_max) {
-    kept_.push_back({law, std::move(where), std::move(message)});
+  Violation violation{law, std::move(where), std::move(message)};
+  {
+    const MutexLock lock(mutex_);
+    ++count_;
+    if (kept_.size() == kept_max) {
+      return;
+    }
+    kept_.push_back(violation);
+  }
+  if (sink_ != nullptr) {
+    sink_(violation);
   }
 }
 

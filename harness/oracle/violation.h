@@ -23,10 +23,23 @@ enum class Law : std::uint8_t {
   c6_quiet,             // at quiet nothing is pending, armed or owned
   s1_stream,            // bytes received = bytes accepted, in order
   h1_nothing_left,      // a call leaves no ambient error behind
+  h2_nothing_believed,  // an ambient error that was there before changes no outcome
+  h3_own_error,         // a failing call's own error is still there when it is asked for
+  e1_retry,             // a write that waited is repeated as the library demands
+  e2_threads,           // as many threads in a session as the library allows
+  e3_order,             // no call after a fatal failure, no shutdown in a handshake or over a pending write
+  l1_progress,          // nothing waits for input that the library holds already
+  f1_descriptors,       // one close for a descriptor, and no use after it
+  p1_sigpipe,           // SIGPIPE never kills
 };
 
-// law_count is how many there are; each has a canary (harness/subjects/canary).
-inline constexpr std::size_t law_count = static_cast<std::size_t>(Law::h1_nothing_left) + 1;
+// law_count is how many there are. Each has a canary: those of the app door in harness/subjects/canary, the others in
+// the tests of the oracle and of the doors.
+inline constexpr std::size_t law_count = static_cast<std::size_t>(Law::p1_sigpipe) + 1;
+
+// Door is where a law is asked; H1 is asked at the app door and at the library's.
+enum class Door : std::uint8_t { app, library, kernel };
+Door law_door(Law law) noexcept;
 
 // law_name is "C1" ... "H1"; law_sentence says what the law demands.
 std::string_view law_name(Law law) noexcept;
@@ -46,6 +59,10 @@ struct Violation {
 // ViolationLog collects the violations of one run. After `kept_max` of them only the count goes on. Thread: any.
 class ViolationLog {
  public:
+  // Sink is told of each violation that is kept, as it is reported, with the log unlocked.
+  using Sink = void (*)(const Violation& violation);
+  explicit ViolationLog(Sink sink = nullptr) : sink_(sink) {}
+
   void report(Law law, std::string where, std::string message);
 
   // count is how many were reported; kept are the first of them, in order of arrival.
@@ -55,6 +72,7 @@ class ViolationLog {
   static constexpr std::size_t kept_max = 50;
 
  private:
+  const Sink sink_;
   mutable Mutex mutex_;
   std::size_t count_ RIG_GUARDED_BY(mutex_) = 0;
   std::vector<Violation> kept_ RIG_GUARDED_BY(mutex_);

@@ -1,0 +1,346 @@
+#include "harness/oracle/engine_monitor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "harness/base/call_stack.h"
+
+namespace rig {
+
+namespace {
+
+bool drives(DoorVerb verb) {
+  return verb == DoorVerb::handshake || verb == DoorVerb::read || verb == DoorVerb::peek || verb == DoorVerb::write ||
+         verb == DoorVerb::shutdown || verb == DoorVerb::control;
+}
+
+bool concerns_session(DoorVerb verb) {
+  return drives(verb) || verb == DoorVerb::destroy || verb == DoorVerb::reset;
+}
+
+bool reads(DoorVerb verb) {
+  return verb == DoorVerb::read || verb == DoorVerb::peek;
+}
+
+// A retry with other bytes is what a fixed address hides. More than a record's worth is not looked at.
+std::uint64_t hash_of(const void* data, std::size_t bytes) {
+  constexpr std::size_t looked_at_max = 16384;
+  const auto* at = static_cast<const unsigned char*>(data);
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (std::size_t i = 0; at != nullptr && i < std::min(bytes, looked_at_max); ++i) {
+    hash = (hash ^ at[i]) * 0x100000001b3u;
+  }
+  return hash;
+}
+
+// GnuTLS says that nothing is to be added to what it holds back.
+bool only_flushes(const DoorCall& call) {
+  return call.library == TlsLibrary::gnutls && call.bytes == 0;
+}
+
+}  // namespace
+
+EngineMonitor::EngineMonitor(ViolationLog& log)
+    : log_(&log),
+      sessions_(std::make_unique<std::array<Session, sessions_max>>()),
+      recent_(std::make_unique<std::array<Recent, door_threads_max>>()) {
+  CallStack::prepare();
+}
+
+// Open addressing; a free slot ends a search.
+EngineMonitor::Session* EngineMonitor::find(const void* key, bool insert, TlsLibrary library) noexcept {
+  const std::size_t home = (reinterpret_cast<std::uintptr_t>(key) >> 4) * 0x9e3779b97f4a7c15u >> 54;
+  static_assert(sessions_max == std::size_t{1} << (64 - 54));
+  for (std::size_t i = 0; i < sessions_max; ++i) {
+    Session& slot = (*sessions_)[(home + i) % sessions_max];
+    if (slot.key == key) {
+      return &slot;
+    }
+    if (slot.key == nullptr) {
+      // A quarter stays free, so that searches stay short.
+      if (!insert || live_[0] + live_[1] + live_[2] >= sessions_max / 4 * 3) {
+        return nullptr;
+      }
+      slot = {.key = key, .library = library, .number = next_number_++};
+      ++live_[static_cast<std::size_t>(library)];
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+void EngineMonitor::forget(const void* key) noexcept {
+  Session* const session = find(key, false, TlsLibrary::openssl);
+  if (session == nullptr) {
+    return;
+  }
+  --live_[static_cast<std::size_t>(session->library)];
+  // What lies behind it moves up, or a search would end at the hole.
+  std::size_t at = static_cast<std::size_t>(session - sessions_->data());
+  *session = {};
+  for (at = (at + 1) % sessions_max; (*sessions_)[at].key != nullptr; at = (at + 1) % sessions_max) {
+    const Session moved = (*sessions_)[at];
+    (*sessions_)[at] = {};
+    --live_[static_cast<std::size_t>(moved.library)];
+    const std::uint32_t next = next_number_;
+    if (Session* const place = find(moved.key, true, moved.library); place != nullptr) {
+      *place = moved;
+    }
+    next_number_ = next;
+  }
+}
+
+EngineMonitor::Finding EngineMonitor::judge_users(Session& session, const DoorCall& call) noexcept {
+  const bool halves = call.library == TlsLibrary::gnutls;
+  const bool as_reader = !halves || call.verb != DoorVerb::write;
+  const bool as_writer = !halves || !reads(call.verb);
+  const std::uint32_t me = call.thread + 1;
+  for (User* const user : {as_reader ? &session.reader : nullptr, as_writer ? &session.writer : nullptr}) {
+    if (user == nullptr) {
+      continue;
+    }
+    if (user->thread_plus_1 != 0 && user->thread_plus_1 != me) {
+      return {Law::e2_threads, session.number, "is entered while another thread is in it, in",
+              user->function,  user->caller,   0};
+    }
+    *user = {.thread_plus_1 = me, .function = call.function, .caller = call.caller};
+  }
+  return {};
+}
+
+EngineMonitor::Finding EngineMonitor::judge_order(Session& session, const DoorCall& call) noexcept {
+  if (!drives(call.verb)) {
+    return {};
+  }
+  if (session.lost_in != nullptr) {
+    if (std::exchange(session.loss_judged, true)) {
+      return {};
+    }
+    return {Law::e3_order, session.number, "is used after the fatal failure of", session.lost_in, nullptr, 0};
+  }
+  if (call.verb != DoorVerb::shutdown) {
+    return {};
+  }
+  const bool tracked = call.library != TlsLibrary::openssl && session.handshake_begun && !session.handshake_done;
+  if (call.in_handshake || tracked) {
+    return {Law::e3_order, session.number, "is shut down within a handshake", nullptr, nullptr, 0};
+  }
+  if (session.write.waits) {
+    return {Law::e3_order,          session.number, "is shut down while a write waits for room, that of",
+            session.write.function, nullptr,        session.write.bytes};
+  }
+  return {};
+}
+
+EngineMonitor::Finding EngineMonitor::judge_write(const Session& session, const DoorCall& call) noexcept {
+  const Write& write = session.write;
+  const auto finding = [&](const char* what) {
+    return Finding{Law::e1_retry, session.number, what, write.function, nullptr, write.bytes};
+  };
+  if (call.verb == DoorVerb::control && write.waits) {
+    return finding("changes its keys while a write waits for room, that of");
+  }
+  if (call.verb != DoorVerb::write) {
+    return {};
+  }
+  if (!write.waits) {
+    // Programs begin a handshake so, OpenSSL's own s_client among them; it is harmless there.
+    const bool empty = call.bytes == 0 && !call.may_be_empty && !call.in_handshake;
+    return empty ? Finding{Law::e1_retry, session.number, "is given a write of no bytes", nullptr, nullptr, 0}
+                 : Finding{};
+  }
+  if (only_flushes(call)) {
+    return {};
+  }
+  if (call.bytes != write.bytes) {
+    return finding(call.bytes < write.bytes ? "is given a shorter write in place of the one that waits, that of"
+                                            : "is given a longer write in place of the one that waits, that of");
+  }
+  if (call.library == TlsLibrary::openssl && call.data != write.data && !call.may_move) {
+    return finding("is given the write that waits from another address; it was that of");
+  }
+  return hash_of(call.data, call.bytes) != write.hash
+             ? finding("is given other bytes in place of the write that waits, that of")
+             : Finding{};
+}
+
+EngineMonitor::Finding EngineMonitor::judge_process(const DoorCall& call) noexcept {
+  const auto library = static_cast<std::size_t>(call.library);
+  if (call.verb == DoorVerb::init) {
+    ++inits_[library];
+    return {};
+  }
+  if (call.verb != DoorVerb::deinit) {
+    return {};
+  }
+  const bool counts = call.library == TlsLibrary::gnutls;
+  inits_[library] -= counts ? 1 : 0;
+  if (inits_[library] < 0) {
+    inits_[library] = 0;
+    return {Law::e3_order, 0, "is ended more often than it was begun", nullptr, nullptr, 0};
+  }
+  if (live_[library] > 0 && inits_[library] == 0) {
+    return {Law::e3_order, 0, "is ended while sessions live on:", nullptr, nullptr, live_[library]};
+  }
+  return {};
+}
+
+EngineMonitor::Finding EngineMonitor::judge_entry(const DoorCall& call) noexcept {
+  const std::lock_guard guard(lock_);
+  if (call.session == nullptr) {
+    return judge_process(call);
+  }
+  if (!concerns_session(call.verb)) {
+    return {};
+  }
+  Session* const session = find(call.session, call.verb != DoorVerb::destroy, call.library);
+  if (session == nullptr) {
+    return {};
+  }
+  Finding finding = judge_users(*session, call);
+  if (finding.what == nullptr) {
+    finding = judge_order(*session, call);
+  }
+  if (finding.what == nullptr) {
+    finding = judge_write(*session, call);
+  }
+  if (call.verb == DoorVerb::handshake) {
+    session->handshake_begun = true;
+  } else if (call.verb == DoorVerb::reset) {
+    *session = {.key = session->key,
+                .library = session->library,
+                .number = session->number,
+                .reader = session->reader,
+                .writer = session->writer};
+  } else if (call.verb == DoorVerb::destroy) {
+    // As soon as the library has freed it, another thread may be given a session at this address.
+    forget(call.session);
+  }
+  return finding;
+}
+
+void EngineMonitor::entering(const DoorCall& call) noexcept {
+  if (const Finding finding = judge_entry(call); finding.what != nullptr) {
+    report(finding, call);
+  }
+}
+
+void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept {
+  if (result.outcome == DoorOutcome::fatal || result.outcome == DoorOutcome::broken) {
+    session.lost_in = session.lost_in != nullptr ? session.lost_in : call.function;
+    session.write.waits = false;
+  }
+  if (call.verb == DoorVerb::handshake) {
+    session.handshake_done = result.outcome == DoorOutcome::done;
+  } else if (reads(call.verb)) {
+    session.read_on = result.outcome == DoorOutcome::done;
+    Recent& recent = (*recent_)[std::min(call.thread, door_threads_max - 1)];
+    const auto end = recent.sessions.begin() + static_cast<std::ptrdiff_t>(recent.count);
+    if (session.read_on && recent.count < recent.sessions.size() &&
+        std::find(recent.sessions.begin(), end, session.key) == end) {
+      recent.sessions[recent.count++] = session.key;
+    }
+  } else if (call.verb == DoorVerb::write) {
+    const bool waits = result.outcome == DoorOutcome::want_write && !call.in_handshake;
+    if (waits && !session.write.waits && call.bytes > 0) {
+      session.write = {.waits = true,
+                       .data = call.data,
+                       .bytes = call.bytes,
+                       .hash = hash_of(call.data, call.bytes),
+                       .function = call.function};
+    } else if (result.outcome == DoorOutcome::done) {
+      session.write.waits = false;
+    }
+  }
+}
+
+void EngineMonitor::left(const DoorCall& call, const DoorReturn& result) noexcept {
+  if (call.session == nullptr || !(concerns_session(call.verb) || call.verb == DoorVerb::create)) {
+    return;
+  }
+  const std::lock_guard guard(lock_);
+  if (call.verb == DoorVerb::create) {
+    forget(call.session);
+    find(call.session, true, call.library);
+    return;
+  }
+  Session* const session = call.verb == DoorVerb::destroy ? nullptr : find(call.session, false, call.library);
+  if (session == nullptr) {
+    return;
+  }
+  for (User* const user : {&session->reader, &session->writer}) {
+    if (user->thread_plus_1 == call.thread + 1 && std::strcmp(user->function, call.function) == 0) {
+      *user = {};
+    }
+  }
+  learn(*session, call, result);
+}
+
+void EngineMonitor::waiting(const DoorWait& wait) noexcept {
+  if (!wait.blocks || wait.waits_for_input == nullptr || wait.thread >= door_threads_max) {
+    return;
+  }
+  struct Candidate {
+    const void* key;
+    TlsLibrary library;
+    std::uint32_t number;
+  };
+  std::array<Candidate, std::tuple_size_v<decltype(Recent::sessions)>> candidates;
+  std::size_t count = 0;
+  {
+    const std::lock_guard guard(lock_);
+    Recent& recent = (*recent_)[wait.thread];
+    for (std::size_t i = 0; i < recent.count; ++i) {
+      const Session* const session = find(recent.sessions[i], false, TlsLibrary::openssl);
+      if (session != nullptr && session->read_on && session->reader.thread_plus_1 == 0) {
+        candidates[count++] = {session->key, session->library, session->number};
+      }
+    }
+    recent.count = 0;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const LibraryDoor* const door = library_door(candidates[i].library);
+    if (door == nullptr || door->pending == nullptr || door->descriptor == nullptr) {
+      continue;
+    }
+    const std::size_t bytes = door->pending(candidates[i].key);
+    const int descriptor = bytes > 0 ? door->descriptor(candidates[i].key) : -1;
+    if (descriptor < 0 || !wait.waits_for_input(wait, descriptor) || !sites_.first(Law::l1_progress, wait.caller)) {
+      continue;
+    }
+    log_->report(
+        Law::l1_progress, fmt::format("{} session {}", door->name, candidates[i].number),
+        fmt::format("{} waits for input on descriptor {}, and the library holds {} bytes of it already; called "
+                    "from {}",
+                    wait.function, descriptor, bytes, CallStack::capture(wait.caller).describe()));
+  }
+}
+
+void EngineMonitor::report(const Finding& finding, const DoorCall& call) {
+  if (!sites_.first(finding.law, call.caller)) {
+    return;
+  }
+  const char* const library = tls_library_name(call.library);
+  const std::string where = finding.session == 0 ? library : fmt::format("{} session {}", library, finding.session);
+  std::string earlier;
+  if (finding.function != nullptr) {
+    earlier = fmt::format(" {}", finding.function);
+  }
+  if (finding.caller != nullptr) {
+    earlier += fmt::format(" (called from {})", describe_place(finding.caller));
+  }
+  if (finding.bytes != 0) {
+    earlier += finding.session == 0 ? fmt::format(" {}", finding.bytes) : fmt::format(" with {} bytes", finding.bytes);
+  }
+  const std::string amount = call.verb == DoorVerb::write ? fmt::format(" with {} bytes", call.bytes) : "";
+  log_->report(finding.law, where,
+               fmt::format("{} {}{}; {}{} called from {}", finding.session == 0 ? "the library" : "the session",
+                           finding.what, earlier, call.function, amount, CallStack::capture(call.caller).describe()));
+}
+
+}  // namespace rig

@@ -1,0 +1,104 @@
+// EngineMonitor: laws E1, E2, E3 and L1 at the library door. What a TLS library demands of whoever calls it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "harness/base/library_door.h"
+#include "harness/base/spin_lock.h"
+#include "harness/oracle/reported_sites.h"
+#include "harness/oracle/violation.h"
+
+namespace rig {
+
+// EngineMonitor is fed the events of the library door. It asks
+//   E1 of a write that answered "waits for room": the next write brings the same bytes and as many of them, from the
+//   same
+//      address unless the session may move, or (GnuTLS) none at all; a read in between is lawful, a renegotiation or an
+//      update of keys is not. GnuTLS and mbedTLS send what they kept, whatever the address is, so that a moved buffer
+//      with the same bytes is let pass. A write that waits for input, or within a handshake, holds nothing back yet.
+//      And of every write after the handshake: no length of 0 where the library gives it no meaning.
+//   E2 of every call on a session: no other thread is in it; in GnuTLS one may read while another writes.
+//   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful), once for
+//      each session. Of a shutdown: no handshake is under way, and no write waits. Of the end of the library: no
+//      session lives on, and it does not end more often than it began.
+//   L1 when a thread goes to wait for a descriptor to become readable: the session behind it, which it has read from
+//      with success and not until it would wait, holds no more bytes. A layer that has paused does not wait for input.
+// Sessions beyond sessions_max at a time are not judged. Thread: any.
+class EngineMonitor {
+ public:
+  explicit EngineMonitor(ViolationLog& log);
+
+  void entering(const DoorCall& call) noexcept;
+  void left(const DoorCall& call, const DoorReturn& result) noexcept;
+  void waiting(const DoorWait& wait) noexcept;
+
+  // after_fork makes it usable in a child whose parent had it locked. Thread: the only one.
+  void after_fork() noexcept { lock_.unlock(); }
+
+  static constexpr std::size_t sessions_max = 1024;
+
+ private:
+  // User is the thread that is in a session.
+  struct User {
+    std::uint32_t thread_plus_1 = 0;  // 0: nobody
+    const char* function = "";
+    const void* caller = nullptr;
+  };
+  // Write is one that waits for room.
+  struct Write {
+    bool waits = false;
+    const void* data = nullptr;
+    std::size_t bytes = 0;
+    std::uint64_t hash = 0;
+    const char* function = "";
+  };
+  struct Session {
+    const void* key = nullptr;  // null: the slot is free
+    TlsLibrary library = TlsLibrary::openssl;
+    std::uint32_t number = 0;
+    User reader = {};
+    User writer = {};
+    Write write = {};
+    bool handshake_begun = false;
+    bool handshake_done = false;
+    bool read_on = false;           // the last read brought bytes, so that there may be more
+    const char* lost_in = nullptr;  // the first fatal failure
+    bool loss_judged = false;       // what came after it has been reported
+  };
+  // Finding is a violation that is put into words once the lock is free.
+  struct Finding {
+    Law law = Law::e3_order;
+    std::uint32_t session = 0;
+    const char* what = nullptr;  // null: there is none
+    const char* function = "";   // the earlier call
+    const void* caller = nullptr;
+    std::size_t bytes = 0;
+  };
+  struct Recent {
+    std::array<const void*, 16> sessions{};
+    std::size_t count = 0;
+  };
+
+  Session* find(const void* key, bool insert, TlsLibrary library) noexcept;
+  void forget(const void* key) noexcept;
+  Finding judge_entry(const DoorCall& call) noexcept;
+  Finding judge_users(Session& session, const DoorCall& call) noexcept;
+  Finding judge_order(Session& session, const DoorCall& call) noexcept;
+  Finding judge_write(const Session& session, const DoorCall& call) noexcept;
+  Finding judge_process(const DoorCall& call) noexcept;
+  void learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept;
+  void report(const Finding& finding, const DoorCall& call);
+
+  ViolationLog* log_;
+  ReportedSites sites_;
+  SpinLock lock_;
+  std::unique_ptr<std::array<Session, sessions_max>> sessions_;
+  std::unique_ptr<std::array<Recent, door_threads_max>> recent_;
+  std::array<std::uint32_t, tls_library_count> live_{};
+  std::array<std::int64_t, tls_library_count> inits_{};
+  std::uint32_t next_number_ = 1;
+};
+
+}  // namespace rig
