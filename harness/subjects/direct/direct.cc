@@ -1,6 +1,7 @@
 // The table of subject.h. The handles of the C interface are the objects of this folder.
 #include "harness/subjects/direct/direct.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -90,7 +91,7 @@ rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error
 
 rig_status loop_turn(rig_loop* loop, uint64_t timeout_us, rig_error* error) {
   try {
-    return answer(of(loop).turn(static_cast<std::int64_t>(timeout_us)), error);
+    return answer(of(loop).turn(static_cast<std::int64_t>(std::min<uint64_t>(timeout_us, never))), error);
   } catch (const std::bad_alloc&) {
     return out_of_memory(error);
   }
