@@ -164,6 +164,8 @@ PLANTED = [
     ("include-direction", "base sees socket", {"harness/base/thing.cc": '#include "harness/socket/posix_handle.h"\n'}),
     ("include-direction", "oracle sees socket", {"harness/oracle/a.cc": '#include "harness/socket/posix_handle.h"\n'}),
     ("include-direction", "a suite sees socket", {"stress/a.cc": '#include "harness/socket/posix_handle.h"\n'}),
+    ("include-direction", "direct sees socket",
+     {"harness/subjects/direct/a.cc": '#include "harness/socket/posix_handle.h"\n'}),
     ("include-direction", "lab sees engine", {"harness/lab/a.cc": '#include "harness/engine/engine.h"\n'}),
     ("include-direction", "scenario sees cli", {"harness/scenario/a.cc": '#include "harness/cli/cli.h"\n'}),
     ("include-direction", "a backend sees scenario", {"backends/a/a.cc": '#include "harness/scenario/scenario.h"\n'}),

@@ -20,14 +20,25 @@ struct Axes {
   std::vector<bool> fast_track;
 };
 
-Axes axes() {
+// A subject is asked on the pollers that it has.
+bool has_poller(const rig_subject& subject, PollerChoice poller) {
+  const std::uint32_t bit = poller == PollerChoice::epoll  ? RIG_POLLER_EPOLL
+                            : poller == PollerChoice::poll ? RIG_POLLER_POLL
+                                                           : RIG_POLLER_SELECT;
+  return (subject.pollers & bit) != 0;
+}
+
+Axes axes(const rig_subject& subject) {
   const auto json = nlohmann::json::parse(matrix_json);
   Axes axes;
   for (const auto& name : json.at("tls")) {
     axes.tls.push_back(from_word<TlsChoice>(name.get<std::string>()).value());
   }
   for (const auto& name : json.at("pollers")) {
-    axes.pollers.push_back(from_word<PollerChoice>(name.get<std::string>()).value());
+    const auto poller = from_word<PollerChoice>(name.get<std::string>()).value();
+    if (has_poller(subject, poller)) {
+      axes.pollers.push_back(poller);
+    }
   }
   for (const auto& name : json.at("fast_track")) {
     axes.fast_track.push_back(name == "on");
@@ -85,7 +96,7 @@ void spread(Case& one) {
 }
 
 std::vector<Case> all_cases(const rig_subject& subject) {
-  const Axes all = axes();
+  const Axes all = axes(subject);
   std::vector<Case> found;
   for (const Suite* suite : suites()) {
     for (const Pair& pair : pairs(all, subject)) {
@@ -201,7 +212,7 @@ const std::vector<Row>& rows() {
 
 std::vector<Case> cases(Matrix matrix, const rig_subject& subject) {
   std::vector<Case> full = all_cases(subject);
-  return matrix == Matrix::full ? full : quick_of(std::move(full), axes().pollers.size());
+  return matrix == Matrix::full ? full : quick_of(std::move(full), axes(subject).pollers.size());
 }
 
 const Suite* find_suite(std::string_view name) {

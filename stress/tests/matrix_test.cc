@@ -101,6 +101,19 @@ TEST(MatrixCover, EverySuiteIsOnEachBackendThatItFitsOnEitherSide) {
   EXPECT_EQ(suites_met.size(), suites().size()) << "a suite fits no cell at all";
 }
 
+TEST(MatrixCover, ASubjectIsAskedOnThePollersThatItHasInEverySuite) {
+  rig_subject of_poll_alone = *house_subject();
+  of_poll_alone.pollers = RIG_POLLER_POLL;
+  for (const Matrix matrix : {Matrix::full, Matrix::quick}) {
+    std::set<std::string_view> suites_met;
+    for (const Case& one : cases(matrix, of_poll_alone)) {
+      suites_met.insert(one.suite->name);
+      EXPECT_EQ(one.cell.poller, PollerChoice::poll) << case_name(one);
+    }
+    EXPECT_EQ(suites_met.size(), suites().size());
+  }
+}
+
 TEST(MatrixCover, TheQuickOneIsPartOfTheFullOne) {
   std::map<std::string, Cell> full;
   for (const Case& one : house_cases(Matrix::full)) {

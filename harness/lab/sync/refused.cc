@@ -74,8 +74,9 @@ RIG_LAB_REFUSE(int, pause, (), (), signals)
 RIG_LAB_REFUSE(int, sigsuspend, (const sigset_t* set), (set), signals)
 RIG_LAB_REFUSE(int, sigwait, (const sigset_t* set, int* signal), (set, signal), signals)
 RIG_LAB_REFUSE(int, sigwaitinfo, (const sigset_t* set, siginfo_t* info), (set, info), signals)
-RIG_LAB_REFUSE(int, sigtimedwait, (const sigset_t* set, siginfo_t* info, const timespec* time), (set, info, time),
-               signals)
+// With no time to wait it takes a signal back that is pending on the calling thread, or finds none.
+RIG_LAB_REFUSE_IF(int, sigtimedwait, (const sigset_t* set, siginfo_t* info, const timespec* time), (set, info, time),
+                  time == nullptr || time->tv_sec != 0 || time->tv_nsec != 0, signals)
 
 RIG_LAB_REFUSE(pid_t, wait, (int* status), (status), children)
 RIG_LAB_REFUSE_IF(pid_t, waitpid, (pid_t child, int* status, int options), (child, status, options),

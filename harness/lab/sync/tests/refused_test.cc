@@ -32,6 +32,9 @@ TEST_F(RefusedDeathTest, signals_and_processes) {
   sigemptyset(&set);
   int signal = 0;
   EXPECT_DEATH(run({}, [&] { sigwait(&set, &signal); }), "the lab has no model of sigwait");
+  const timespec some_time{.tv_sec = 0, .tv_nsec = 1};
+  EXPECT_DEATH(run({}, [&] { sigtimedwait(&set, nullptr, &some_time); }), "the lab has no model of sigtimedwait");
+  EXPECT_DEATH(run({}, [&] { sigtimedwait(&set, nullptr, nullptr); }), "the lab has no model of sigtimedwait");
   RIG_EXPECT_REFUSED(wait(nullptr), "wait");
   RIG_EXPECT_REFUSED(waitpid(-1, nullptr, 0), "waitpid");
   RIG_EXPECT_REFUSED(fork(), "fork");
@@ -71,6 +74,21 @@ TEST_F(RefusedDeathTest, sources_of_randomness) {
 TEST_F(RefusedDeathTest, bare_system_calls_say_their_number) {
   EXPECT_DEATH(run({}, [] { syscall(SYS_epoll_wait, -1, nullptr, 0, 0); }),
                "the lab has no model of syscall: number 232");
+}
+
+TEST(Refused, a_pending_signal_is_taken_back_without_waiting) {
+  run({}, [] {
+    sigset_t set;
+    sigset_t before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+    ASSERT_EQ(raise(SIGPIPE), 0);
+    const timespec at_once{};
+    EXPECT_EQ(sigtimedwait(&set, nullptr, &at_once), SIGPIPE);
+    EXPECT_EQ(sigtimedwait(&set, nullptr, &at_once), -1);
+    EXPECT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+  });
 }
 
 TEST(Refused, what_cannot_block_passes) {
