@@ -6,13 +6,25 @@ namespace {
 constinit const rig_subject* inner = nullptr;
 constinit rig_subject door{};
 
+// Inside is a thread that is in a verb of the subject's.
+class Inside {
+ public:
+  Inside() noexcept { LibraryWatch::control_enters(); }
+  ~Inside() { LibraryWatch::control_leaves(); }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  lab::Acting subject_{lab::Party::subject};
+};
+
 template <auto Verb>
 struct Through;
 
 template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Arguments...)>
 struct Through<Verb> {
   static Result call(Arguments... arguments) {
-    const lab::Acting subject(lab::Party::subject);
+    const Inside inside;
     return (inner->*Verb)(arguments...);
   }
 };
