@@ -1,6 +1,7 @@
 # The build's own vocabulary. A new thing is one file and one of these lines:
 #
 #   rig_library(NAME sources... [LINK libs...])              a room of the house
+#   rig_code_under_test(NAME sources... [LINK libs...])      a room that memory hooks look into
 #   rig_test(NAME sources... [LINK libs...] [LABELS l...] [TIMEOUT s])   one GoogleTest binary, one ctest entry
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
 #   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
@@ -21,6 +22,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(RIG_SANITIZE "" CACHE STRING "address (with undefined and leak), thread, fuzzer, or empty")
 set_property(CACHE RIG_SANITIZE PROPERTY STRINGS "" address thread fuzzer)
 option(RIG_COVERAGE "instrument for source-based coverage (clang)" OFF)
+option(RIG_MEMORY_HOOKS "the lab can preempt subjects and backends between memory accesses (the command only)" OFF)
 option(RIG_BENCH "build the benchmarks" OFF)
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -67,6 +69,16 @@ function(rig_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
   add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC rig_flags ${arg_LINK})
+endfunction()
+
+# rig_code_under_test is a rig_library() of the layer that is tested: with memory hooks its accesses to memory are
+# points of the lab's schedule.
+function(rig_code_under_test name)
+  rig_library(${name} ${ARGN})
+  if(RIG_MEMORY_HOOKS)
+    target_compile_options(${name} PRIVATE -fsanitize=thread)
+    target_link_libraries(${name} PUBLIC rig_lab_hooks)
+  endif()
 endfunction()
 
 function(rig_test name)
@@ -157,7 +169,7 @@ endfunction()
 # tls_backend records the library; backends/CMakeLists.txt generates the list that rig::backends() returns.
 function(tls_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
-  rig_library(backend_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_engine)
+  rig_code_under_test(backend_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_engine)
   target_link_libraries(backend_${name} PRIVATE ${arg_LINK})
   set_property(GLOBAL APPEND PROPERTY RIG_BACKEND_NAMES ${name})
 endfunction()
@@ -201,7 +213,7 @@ endfunction()
 function(subject name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
   if(arg_UNPARSED_ARGUMENTS)
-    rig_library(subject_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_subject_abi)
+    rig_code_under_test(subject_${name} ${arg_UNPARSED_ARGUMENTS} LINK rig_subject_abi)
     target_link_libraries(subject_${name} PRIVATE ${arg_LINK})
     set_property(GLOBAL APPEND PROPERTY RIG_SUBJECT_LIBRARIES subject_${name})
   endif()

@@ -53,7 +53,7 @@ void Agenda::follow(const Scenario& scenario, const Verdict& verdict) {
   if (!command_.no_memory.has_value() || verdict.kind != VerdictKind::pass) {
     return;
   }
-  for (const std::uint64_t nth : verdict.allocation_sites) {
+  for (std::size_t site = 0; site < verdict.allocation_sites.size(); site += command_.no_memory_every) {
     for (const bool sticky : {false, true}) {
       if (*command_.no_memory == (sticky ? NoMemory::once : NoMemory::sticky)) {
         continue;
@@ -61,7 +61,7 @@ void Agenda::follow(const Scenario& scenario, const Verdict& verdict) {
       lab::Fault fault;
       fault.number = 1;
       fault.kind = lab::FaultKind::no_memory;
-      fault.nth = nth;
+      fault.nth = verdict.allocation_sites[site];
       fault.sticky = sticky;
       Scenario& next = following_.emplace_back(scenario);
       next.lab.faults.push_back(fault);

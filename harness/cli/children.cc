@@ -298,7 +298,9 @@ Finished Children::judge(Child& child, int status) {
   verdict.cell = cell_name(child.scenario.cell);
   verdict.cell_claimed = child.scenario.cell;
   verdict.seed = child.scenario.seed;
-  if (const lab::FlightRecorder* recorder = child.place.recorder; recorder != nullptr && !answered) {
+  const bool as_told = WIFEXITED(status) && WEXITSTATUS(status) == child_exit_code(verdict.kind);
+  // A process without an answer has only this to say what it did, and the line of a green one leaves it out.
+  if (const lab::FlightRecorder* recorder = child.place.recorder; recorder != nullptr && !(answered && as_told)) {
     if (recorder->events != 0) {
       verdict.lab = recovered(child.scenario, *recorder);
       verdict.trace_hash = verdict.lab->schedule_hash;
@@ -311,7 +313,7 @@ Finished Children::judge(Child& child, int status) {
   } else if (!answered) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the process " + how_it_ended(status) + (told.empty() ? "" : ": " + told);
-  } else if (!child.killed && (!WIFEXITED(status) || WEXITSTATUS(status) != child_exit_code(verdict.kind))) {
+  } else if (!child.killed && !as_told) {
     verdict.reason = "after the verdict '" + std::string(verdict_kind_name(verdict.kind)) + "' the process " +
                      how_it_ended(status) + (told.empty() ? "" : ": " + told) +
                      (verdict.reason.empty() ? "" : " (" + verdict.reason + ")");

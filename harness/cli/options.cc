@@ -28,6 +28,7 @@ struct Typed {
   std::string world = "loopback";
   std::string auth;
   std::string no_memory;
+  std::string no_memory_every = "1";
   std::string jobs;
   std::string runs;
   std::string report;
@@ -99,6 +100,8 @@ void add_run(Parser& parser) {
                   "in the lab: each place of the subject that allocates fails in turn, once, sticky (and each one from "
                   "there on) or both")
       ->type_name("WHICH");
+  verb.add_option("--no-memory-every", typed.no_memory_every, "with --no-memory: only each Nth of these places")
+      ->type_name("N");
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
@@ -272,6 +275,12 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
       return std::unexpected(Refusal{exit_usage, "--no-memory needs --world lab: the lab makes allocations fail"});
     }
     run.no_memory = no_memory;
+    const auto every = parse_seeds(typed.no_memory_every);
+    if (!every.has_value() || every->first != every->last || every->first < 1) {
+      return std::unexpected(
+          Refusal{exit_usage, "--no-memory-every: '" + typed.no_memory_every + "' is no number from 1 on"});
+    }
+    run.no_memory_every = every->first;
   }
   if (!typed.duration.empty()) {
     RIG_TRY(duration, check_duration("--for", typed.duration));

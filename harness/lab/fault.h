@@ -20,7 +20,8 @@ enum class FaultKind : std::uint8_t {
   reset,         // the connection is reset once the stream has carried `amount` bytes
   delay,         // what the stream carries from byte `offset` on arrives `amount` microseconds later
   split,         // a segment of the stream ends at byte `amount`
-  coalesce,      // segments are held back until the stream has carried `amount` bytes, or its end
+  coalesce,      // segments from byte `offset` on are held back until the stream has carried `amount` bytes, or its
+                 // end, or 200 virtual milliseconds have passed
   sync_connect,  // a non-blocking connect succeeds at once
   no_memory,     // the nth allocation fails; with `sticky`, each one from there on
   errno_noise,   // the call succeeds and leaves `amount` in errno

@@ -13,7 +13,7 @@ struct AllocationState {
   std::uint32_t own_work;
 };
 
-// Initial-exec and without a constructor, so that a dormant lab costs one load.
+// allocation_state_here is initial-exec and without a constructor, so that a dormant lab costs one load.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local AllocationState allocation_state_here;
 
 // OwnWork makes what the calling thread allocates the lab's, not the subject's. Thread: any.

@@ -23,7 +23,8 @@ struct Through;
 
 template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Arguments...)>
 struct Through<Verb> {
-  static Result call(Arguments... arguments) {
+  // An exception must not cross the C interface: it would leave half of the rig's work undone.
+  static Result call(Arguments... arguments) noexcept {
     const Inside inside;
     return (inner->*Verb)(arguments...);
   }

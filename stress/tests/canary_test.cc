@@ -265,7 +265,7 @@ void expect_misuse(Misuse misuse, Law law) {
     ASSERT_FALSE(verdict.violations.empty());
     for (const Violation& violation : verdict.violations) {
       EXPECT_EQ(violation.law, law) << violation.message;
-      EXPECT_TRUE(violation.message.contains("misuse")) << violation.message;
+      EXPECT_TRUE(violation.message.contains("send(rig_socket")) << violation.message;
     }
   }
 }

@@ -1,6 +1,8 @@
 #include "stress/tests/doctored_subject.h"
 
+#include <cstddef>
 #include <cstdio>
+#include <new>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -37,7 +39,7 @@ rig_status loop_turn(rig_loop* loop, std::uint64_t timeout_us, rig_error* error)
 
 rig_status context_create(const rig_context_config* config, rig_context** context, rig_error* error) {
   rig_context_config other = *config;
-  const Credentials own = credentials(Identity::server);
+  Credentials own;
   const bool server = config->server != 0;
   if (active == (server ? Doctoring::other_library_server : Doctoring::other_library_client)) {
     other.library = "mbedtls";
@@ -46,6 +48,7 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
     other.tls_min = other.tls_max = RIG_TLS_1_3;
   }
   if (active == Doctoring::certificates_for_psk) {
+    own = credentials(Identity::server);
     other.psk_identity = nullptr;
     other.ca_pem = server ? nullptr : ca_pem().c_str();
     other.verify_peer = server ? 0 : 1;
@@ -69,6 +72,21 @@ rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::
     other.host = "elsewhere.test";
   }
   return house_subject()->connect(loop, context, host, port, &other, callbacks, user, socket, error);
+}
+
+rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
+                     std::uint32_t flags, rig_error* error) {
+  if (active != Doctoring::notes_its_sends && active != Doctoring::forgets_its_sends) {
+    return house_subject()->send(socket, token, bytes, count, flags, error);
+  }
+  std::uint64_t* const note = new (std::nothrow) std::uint64_t(token);
+  if (note == nullptr) {
+    *error = {.status = RIG_NO_MEMORY, .number = 0, .detail = "no memory for a note"};
+    return active == Doctoring::notes_its_sends ? RIG_SEND_REFUSED : RIG_SEND_PENDING;
+  }
+  const rig_send_result result = house_subject()->send(socket, *note, bytes, count, flags, error);
+  delete note;
+  return result;
 }
 
 rig_status listen(rig_loop* loop, rig_context* context, const char* host, std::uint16_t port,
@@ -120,6 +138,7 @@ const rig_subject* make_doctored(Doctoring doctoring) {
   table.context_create = context_create;
   table.connect = connect;
   table.listen = listen;
+  table.send = send;
   table.info = info;
   return &table;
 }

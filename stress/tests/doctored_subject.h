@@ -28,6 +28,8 @@ enum class Doctoring : std::uint8_t {
   fast_track_always_on,   // the fast track cannot be switched off, as the capabilities say
   library_missing,        // the library is not there
   loops_deliver_nothing,  // loop_turn returns, and has done nothing
+  notes_its_sends,        // each send allocates a note, and is refused where there is no memory for it
+  forgets_its_sends,      // each send allocates a note, and is answered as pending, and forgotten, where there is none
 };
 
 // make_doctored wraps house_subject(). There is one doctored subject in the process: it must be called while no run is

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "harness/lab/hooks/hooks.h"
+#include "harness/lab/own_work.h"
 #include "harness/lab/scheduler.h"
 
 namespace rig::lab {
@@ -15,15 +16,20 @@ void link_memory_hooks() {}
 
 namespace {
 
+// in_code_under_test says that an access is the program's: some of the lab's own work goes over the caller's memory.
+bool in_code_under_test() {
+  return self() != nullptr && allocation_state_here.own_work == 0;
+}
+
 // Each atomic is a point: there are few, and the order of two is what such bugs are about.
 void before_atomic() {
-  if (self() != nullptr) {
+  if (in_code_under_test()) {
     point(Op::memory);
   }
 }
 
 void before_access() {
-  if (self() != nullptr) {
+  if (in_code_under_test()) {
     sampled_point(Op::memory);
   }
 }

@@ -212,6 +212,7 @@ rc::Gen<Scenario> arbitrary_scenario() {
     scenario.expectations = any_list(4, any_expectation);
     scenario.all_delivered = any_bool();
     scenario.ops_may_fail = any_bool();
+    scenario.memory_may_fail = any_bool();
     scenario.lab = any_lab();
     scenario.reaches = any_list(4, [] { return Reach{any_name(), any_number<std::uint64_t>()}; });
     return scenario;

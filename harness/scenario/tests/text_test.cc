@@ -66,6 +66,7 @@ Scenario example() {
                     {Side::client, 0, Event::connected, {std::nullopt, Code::reset}}};
   s.ops_may_fail = true;
   s.all_delivered = false;
+  s.memory_may_fail = true;
   s.reaches = {{"pending_at_close", 1}};
   Thread client{Side::client, {}, Where::loop, 3, {}};
   client.steps = {{.verb = Verb::connect},
