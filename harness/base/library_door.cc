@@ -146,6 +146,12 @@ void door_resumed() noexcept {
   errno = kept;
 }
 
+void door_waive_write(const void* session) noexcept {
+  if (DoorObserver* const observer = door_observer(); observer != nullptr) {
+    observer->waived(session);
+  }
+}
+
 const void* door_session() noexcept {
   return under_way.depth == 0 ? nullptr : under_way.sessions[under_way.depth - 1];
 }

@@ -99,6 +99,8 @@ class DoorObserver {
   // waiting comes before a thread waits, and when its run ends; resumed when the wait is over.
   virtual void waiting(const DoorWait& wait) noexcept = 0;
   virtual void resumed(std::uint32_t thread) noexcept = 0;
+  // waived is a session whose waiting write is not to be compared with the next one (door_waive_write).
+  virtual void waived(const void*) noexcept {}
   // poisons says whether a door may put an errno of its own in front of a call, where an earlier one means nothing.
   virtual bool poisons() const noexcept { return false; }
 
@@ -133,6 +135,7 @@ struct LibraryDoor {
   // describe writes a sentence about an entry.
   void (*describe)(std::uint64_t number, char* sentence, std::size_t sentence_bytes) = nullptr;
   void (*plant)() = nullptr;  // adds an entry of ours
+  void (*clear)() = nullptr;  // takes all entries out
   // pending is how many bytes of plaintext the session holds; descriptor is what it reads from, -1 if that is unknown.
   std::size_t (*pending)(const void* session) = nullptr;
   int (*descriptor)(const void* session) = nullptr;
@@ -174,6 +177,10 @@ class DoorPassage {
 // and is passed over. They keep errno.
 void door_waiting(DoorWait wait) noexcept;
 void door_resumed() noexcept;
+
+// door_waive_write is for a layer that knows what its library has made of a write that waits for room, and departs from
+// the manual: the next write is not compared with it. The place that calls it says why that is sound.
+void door_waive_write(const void* session) noexcept;
 
 // door_session is the session that the calling thread's innermost call drives, null outside of such a call.
 const void* door_session() noexcept;

@@ -30,6 +30,8 @@ class DoorLaws final : public DoorObserver {
     monitor_.waiting(wait);
   }
   void resumed(std::uint32_t thread) noexcept override { hygiene_.resumed(thread); }
+  void waived(const void* session) noexcept override { monitor_.waived(session); }
+  void returned(std::uint32_t thread) noexcept { hygiene_.returned(thread); }
   bool poisons() const noexcept override { return hygiene_.poisons(); }
 
   std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }

@@ -321,6 +321,13 @@ void EngineMonitor::waiting(const DoorWait& wait) noexcept {
   }
 }
 
+void EngineMonitor::waived(const void* session) noexcept {
+  const std::lock_guard guard(lock_);
+  if (Session* const known = find(session, false, TlsLibrary::openssl); known != nullptr) {
+    known->write.waits = false;
+  }
+}
+
 void EngineMonitor::report(const Finding& finding, const DoorCall& call) {
   if (!sites_.first(finding.law, call.caller)) {
     return;

@@ -33,6 +33,7 @@ class EngineMonitor {
   void entering(const DoorCall& call) noexcept;
   void left(const DoorCall& call, const DoorReturn& result) noexcept;
   void waiting(const DoorWait& wait) noexcept;
+  void waived(const void* session) noexcept;
 
   // after_fork makes it usable in a child whose parent had it locked. Thread: the only one.
   void after_fork() noexcept { lock_.unlock(); }

@@ -150,7 +150,7 @@ void LibraryHygiene::classified(Ambient& state, const DoorCall& call, DoorOutcom
   if (failure.stale && !is_failure(failure.truth) && failure.truth != DoorOutcome::other && is_failure(answer)) {
     if (sites_.first(Law::h2_nothing_believed, failure.caller)) {
       const bool planted = state.planted.number != 0 && state.known == state.planted;
-      const std::string origin = planted ? "planted by tlsrig when the thread's last wait was over"
+      const std::string origin = planted ? "planted by tlsrig when control came back to the layer"
                                          : fmt::format("left by {} in {}", state.left_by, state.left_at.describe());
       log_->report(Law::h2_nothing_believed, where_of(call.library, call.thread),
                    fmt::format("{} {}, and {} calls that a failure because of an older entry ({}): the queue must be "
@@ -199,6 +199,19 @@ void LibraryHygiene::waiting(const DoorWait& wait) noexcept {
     state->judged = entry;
     if (sites_.first(Law::h1_nothing_left, state->left_at.site())) {
       report_left(*state, *door, entry, wait);
+    }
+  }
+}
+
+void LibraryHygiene::returned(std::uint32_t thread) noexcept {
+  for (std::size_t i = 0; poison_ && i < tls_library_count; ++i) {
+    const auto library = static_cast<TlsLibrary>(i);
+    const LibraryDoor* const door = library_door(library);
+    Ambient* const state = ambient(thread, library);
+    if (door != nullptr && door->clear != nullptr && state != nullptr && state->planted.number != 0 &&
+        door->latest() == state->planted) {
+      door->clear();
+      state->known = {};
     }
   }
 }

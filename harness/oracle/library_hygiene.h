@@ -22,9 +22,9 @@ namespace rig {
 //      Where a library takes the word of a transport's errno, it asks whether the transport has set it.
 //   H3 likewise: the call failed and said why, and the answer is another because the queue was emptied in between; and
 //      where a callback of the layer's emptied it within the call.
-// In its poison mode it plants an entry of its own when a wait is over, on threads that use the library, with an empty
-// queue and no failure that is yet to be asked about; so that H2 has something to bite on. Nobody is blamed for that
-// entry. Thread: any; it keeps what it knows per thread, without locks.
+// In its poison mode it plants an entry of its own when a wait is over (or wherever resumed() is called), on threads
+// that use the library, with an empty queue and no failure that is yet to be asked about; so that H2 has something to
+// bite on. Nobody is blamed for that entry. Thread: any; it keeps what it knows per thread, without locks.
 class LibraryHygiene {
  public:
   LibraryHygiene(ViolationLog& log, bool poison);
@@ -33,6 +33,8 @@ class LibraryHygiene {
   void left(const DoorCall& call, const DoorReturn& result) noexcept;
   void waiting(const DoorWait& wait) noexcept;
   void resumed(std::uint32_t thread) noexcept;
+  // returned takes the planted entry out again, if it is the latest: control is back in the app.
+  void returned(std::uint32_t thread) noexcept;
   bool poisons() const noexcept { return poison_; }
 
  private:

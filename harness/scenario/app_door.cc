@@ -6,6 +6,18 @@ namespace {
 constinit const rig_subject* inner = nullptr;
 constinit rig_subject door{};
 
+// Inside is a thread that is in a verb of the subject's.
+class Inside {
+ public:
+  Inside() noexcept { LibraryWatch::control_enters(); }
+  ~Inside() { LibraryWatch::control_leaves(); }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  lab::Acting subject_{lab::Party::subject};
+};
+
 template <auto Verb>
 struct Through;
 
@@ -13,7 +25,7 @@ template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Argumen
 struct Through<Verb> {
   // An exception must not cross the C interface: it would leave half of the rig's work undone.
   static Result call(Arguments... arguments) noexcept {
-    const lab::Acting subject(lab::Party::subject);
+    const Inside inside;
     return (inner->*Verb)(arguments...);
   }
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "harness/lab/allocation.h"
+#include "harness/scenario/library_watch.h"
 #include "harness/subjects/subject.h"
 
 namespace rig {
@@ -14,6 +15,12 @@ const rig_subject& through_app_door(const rig_subject& subject);
 
 // CalledBack stands in each callback that the rig gives to a subject: as long as it does, the rig's own code runs.
 class CalledBack {
+ public:
+  CalledBack() noexcept { LibraryWatch::control_leaves(); }
+  ~CalledBack() { LibraryWatch::control_enters(); }
+  CalledBack(const CalledBack&) = delete;
+  CalledBack& operator=(const CalledBack&) = delete;
+
  private:
   lab::Acting rig_{lab::Party::rig};
 };

@@ -12,6 +12,7 @@
 #include "harness/oracle/violation.h"
 #include "harness/scenario/echo_worker.h"
 #include "harness/scenario/end.h"
+#include "harness/scenario/library_watch.h"
 #include "harness/scenario/loop_host.h"
 #include "harness/scenario/runner.h"
 #include "harness/scenario/script.h"
@@ -118,6 +119,7 @@ class Run final : public EndWorld, public ScriptWorld {
   const std::chrono::microseconds stall_limit_;
   Signal signal_;
   ViolationLog log_;
+  LibraryWatch library_watch_{log_};
   std::unique_ptr<LoopHost> server_host_;
   std::vector<std::unique_ptr<LoopHost>> client_hosts_;
   rig_context* server_context_ = nullptr;

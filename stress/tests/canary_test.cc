@@ -9,6 +9,7 @@
 #include "harness/scenario/runner.h"
 #include "harness/subjects/canary/canary.h"
 #include "harness/subjects/canary/litterer.h"
+#include "harness/subjects/canary/misuser.h"
 #include "harness/subjects/house.h"
 #include "stress/recipe.h"
 
@@ -251,6 +252,42 @@ TEST(OpensslQueue, H1_AnEntryThatASendLeavesIsReported) {
           << violation.message;
       EXPECT_TRUE(violation.message.contains("internal error")) << violation.message;
     }
+  }
+}
+
+// The library door of a run: what a subject does with its TLS library, and the entry that the rig plants.
+void expect_misuse(Misuse misuse, Law law) {
+  for (const World world : {World::loopback, World::lab}) {
+    Cell cell = plain_cell(true);
+    cell.world = world;
+    const Verdict verdict = run_scenario(load(cell), {.subject = make_misuser(house_subject(), misuse)});
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    ASSERT_FALSE(verdict.violations.empty());
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, law) << violation.message;
+      EXPECT_TRUE(violation.message.contains("send(rig_socket")) << violation.message;
+    }
+  }
+}
+
+TEST(LibraryDoor, H2_AReadOverThePlantedEntryIsReported) {
+  expect_misuse(Misuse::no_clear, Law::h2_nothing_believed);
+}
+
+TEST(LibraryDoor, E1_AWriteOfNoBytesIsReported) {
+  expect_misuse(Misuse::empty_write, Law::e1_retry);
+}
+
+TEST(LibraryDoor, E3_AShutdownInAHandshakeIsReported) {
+  expect_misuse(Misuse::shutdown_in_handshake, Law::e3_order);
+}
+
+TEST(CanaryDual, ASessionThatIsUsedAsTheManualSaysIsSilent) {
+  for (const World world : {World::loopback, World::lab}) {
+    Cell cell = plain_cell(true);
+    cell.world = world;
+    const Verdict verdict = run_scenario(load(cell), {.subject = make_misuser(house_subject(), Misuse::none)});
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
   }
 }
 

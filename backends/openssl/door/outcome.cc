@@ -63,6 +63,7 @@ int descriptor(const void* session) {
                          .latest = latest,
                          .describe = describe,
                          .plant = plant,
+                         .clear = [] { behind_ERR_clear_error(); },
                          .pending = pending,
                          .descriptor = descriptor});
   return true;

@@ -53,7 +53,7 @@ class Command(unittest.TestCase):
 
 class WrongUsage(Command):
     def test_no_command(self):
-        self.refused(2, "say what to do: run, list, replay, shrink, doctor or report")
+        self.refused(2, "say what to do: run, list, replay, shrink, doctor, report or probe")
 
     def test_unknown_command(self):
         self.refused(2, "there is no command 'rnu'; did you mean 'run'?", "rnu")
@@ -512,7 +512,7 @@ class Lists(Command):
             self.assertTrue(finding["sentence"], finding)
 
     def test_help_tells_nothing_that_does_not_work(self):
-        for verb in ("run", "list", "replay", "shrink", "doctor", "report"):
+        for verb in ("run", "list", "replay", "shrink", "doctor", "report", "probe"):
             result = self.tlsrig(verb, "--help")
             self.assertEqual(result.returncode, 0, result)
             self.assertIn(f"Usage: tlsrig {verb}", result.stdout)

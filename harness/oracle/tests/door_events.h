@@ -28,6 +28,7 @@ inline void register_fake_door(TlsLibrary library) {
                                std::snprintf(sentence, sentence_bytes, "entry %d", static_cast<int>(number));
                              },
                          .plant = [] { fake_queue = planted_entry; },
+                         .clear = [] { fake_queue = {}; },
                          .pending = [](const void*) { return fake_pending; },
                          .descriptor = [](const void*) { return fake_descriptor; }});
 }

@@ -108,6 +108,19 @@ TEST_F(EngineMonitorTest, E1_AWriteThatWaitedForInputOrWithinAHandshakeHoldsNoth
   EXPECT_EQ(laws(log_), "");
 }
 
+TEST_F(EngineMonitorTest, E1_AWriteThatTheLayerHasWaivedIsNotCompared) {
+  blocked_write();
+  monitor_.waived(at(1));
+  DoorCall next = made(write);
+  next.bytes = 10;
+  call(next, want_write);
+  EXPECT_EQ(laws(log_), "");
+  next.bytes = 11;
+  next.caller = at(++site_);
+  call(next);
+  EXPECT_EQ(laws(log_), "E1") << "that one waits as any other";
+}
+
 TEST_F(EngineMonitorTest, E1_ARekeyOverAPendingWriteIsReported) {
   blocked_write();
   call(made(control), other);

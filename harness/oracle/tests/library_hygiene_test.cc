@@ -136,6 +136,20 @@ TEST_F(LibraryHygieneTest, PoisonIsPlantedAfterAWaitOnAThreadThatUsesTheLibraryA
   EXPECT_TRUE(message().contains("planted by tlsrig")) << message();
 }
 
+TEST_F(LibraryHygieneTest, PoisonIsTakenOutWhenControlReturnsAndAnEntryOfTheLayersIsNot) {
+  LibraryHygiene poisoned(log_, true);
+  const DoorCall made{.function = "SSL_read", .session = at(1), .caller = at(2)};
+  poisoned.entering(made);
+  poisoned.left(made, {.outcome = DoorOutcome::done});
+  poisoned.resumed(0);
+  poisoned.returned(0);
+  EXPECT_EQ(fake_queue.number, 0u);
+  poisoned.resumed(0);
+  fake_queue = own_entry;
+  poisoned.returned(0);
+  EXPECT_EQ(fake_queue, own_entry);
+}
+
 TEST_F(LibraryHygieneTest, PoisonIsNotPlantedBetweenAFailureAndTheQuestionWhatItMeans) {
   LibraryHygiene poisoned(log_, true);
   const DoorCall made{.function = "SSL_read", .session = at(1), .caller = at(2)};

@@ -1,0 +1,63 @@
+#include "harness/scenario/library_watch.h"
+
+#include <atomic>
+#include <cerrno>
+
+#include "harness/lab/allocation.h"
+
+namespace rig {
+namespace {
+
+constinit std::atomic<LibraryWatch*> current{nullptr};
+
+}  // namespace
+
+LibraryWatch::LibraryWatch(ViolationLog& log) : laws_(log, true) {
+  current.store(this);
+  open_door(this);
+}
+
+LibraryWatch::~LibraryWatch() {
+  // A run that was given up may outlive the next one's beginning.
+  LibraryWatch* self = this;
+  if (current.compare_exchange_strong(self, nullptr)) {
+    open_door(nullptr);
+  }
+}
+
+void LibraryWatch::entering(const DoorCall& call) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  laws_.entering(call);
+}
+
+void LibraryWatch::left(const DoorCall& call, const DoorReturn& result) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  laws_.left(call, result);
+}
+
+void LibraryWatch::waiting(const DoorWait& wait) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  laws_.waiting(wait);
+}
+
+void LibraryWatch::resumed(std::uint32_t thread) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  laws_.resumed(thread);
+}
+
+void LibraryWatch::control_enters() noexcept {
+  door_resumed();
+}
+
+void LibraryWatch::control_leaves() noexcept {
+  LibraryWatch* const watch = current.load(std::memory_order_acquire);
+  if (watch == nullptr || door_session() != nullptr) {
+    return;
+  }
+  const int kept = errno;
+  const lab::Acting rig(lab::Party::rig);
+  watch->laws_.returned(door_thread());
+  errno = kept;
+}
+
+}  // namespace rig

@@ -1,0 +1,98 @@
+#include "harness/subjects/canary/misuser.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "harness/base/check.h"
+
+namespace rig {
+namespace {
+
+struct Free {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+using Session = std::unique_ptr<SSL, Free>;
+using Context = std::unique_ptr<SSL_CTX, Free>;
+
+const rig_subject* inner_subject = nullptr;
+Misuse chosen = Misuse::none;
+
+Session session(bool server) {
+  const Context context(SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()));
+  // Without certificates: what the session is for is its errors.
+  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+  RIG_CHECK(SSL_CTX_set_cipher_list(context.get(), "ADH-AES128-SHA256:@SECLEVEL=0") == 1);
+  SSL_CTX_set_dh_auto(context.get(), 1);
+  Session made(SSL_new(context.get()));
+  server ? SSL_set_accept_state(made.get()) : SSL_set_connect_state(made.get());
+  return made;
+}
+
+// Pair is a client that has shaken hands, and its server.
+struct Pair {
+  Session client = session(false);
+  Session server = session(true);
+
+  Pair() {
+    BIO* up = nullptr;
+    BIO* down = nullptr;
+    RIG_CHECK(BIO_new_bio_pair(&up, 0, &down, 0) == 1);
+    SSL_set_bio(client.get(), up, up);
+    SSL_set_bio(server.get(), down, down);
+    for (int turn = 0; turn < 10; ++turn) {
+      ERR_clear_error();
+      SSL_do_handshake(client.get());
+      ERR_clear_error();
+      SSL_do_handshake(server.get());
+    }
+    RIG_CHECK(SSL_is_init_finished(client.get()) == 1);
+  }
+};
+
+void misuse(SSL* client) {
+  char byte = 0;
+  switch (chosen) {
+    case Misuse::none:
+      ERR_clear_error();
+      [[fallthrough]];
+    case Misuse::no_clear:
+      SSL_get_error(client, SSL_read(client, &byte, 1));
+      break;
+    case Misuse::shutdown_in_handshake:
+      SSL_shutdown(session(false).get());
+      break;
+    case Misuse::empty_write:
+      SSL_write(client, &byte, 0);
+      break;
+  }
+  ERR_clear_error();
+}
+
+rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
+                     std::uint32_t flags, rig_error* error) {
+  thread_local std::unique_ptr<Pair> own;
+  if (own == nullptr) {
+    own = std::make_unique<Pair>();
+  } else {
+    misuse(own->client.get());
+  }
+  return inner_subject->send(socket, token, bytes, count, flags, error);
+}
+
+}  // namespace
+
+const rig_subject* make_misuser(const rig_subject* inner, Misuse misuse) {
+  static rig_subject table;
+  inner_subject = inner;
+  chosen = misuse;
+  table = *inner;
+  table.send = send;
+  return &table;
+}
+
+}  // namespace rig

@@ -1,0 +1,22 @@
+// The misuser: a subject whose sends use a session of OpenSSL against its manual.
+#pragma once
+
+#include <cstdint>
+
+#include "harness/subjects/subject.h"
+
+namespace rig {
+
+// Misuse is what the sends do with a session of the misuser's own, which has shaken hands and has nothing to read.
+enum class Misuse : std::uint8_t {
+  none,                   // a read, as it should be: clear, read, ask
+  no_clear,               // a read over whatever is in the error queue (H2)
+  shutdown_in_handshake,  // a new session is shut down before it has shaken hands (E3)
+  empty_write,            // a write of no bytes (E1)
+};
+
+// make_misuser wraps `inner`, which must outlive its use. Each thread that sends has a session, from its second send
+// on. There is one misuser in the process.
+const rig_subject* make_misuser(const rig_subject* inner, Misuse misuse);
+
+}  // namespace rig
