@@ -261,6 +261,7 @@ std::int64_t span_ns(const timespec* time) {
 }  // namespace rig::lab
 
 RIG_LAB_EXPORT int poll(pollfd* polls, nfds_t count, int timeout_ms) {
+  const OwnWork own_work;
   if (outside() || whose("poll", polled_of(polls, count), timeout_ms != 0) == Whose::system) {
     return real_poll(polls, count, timeout_ms);
   }
@@ -269,6 +270,7 @@ RIG_LAB_EXPORT int poll(pollfd* polls, nfds_t count, int timeout_ms) {
 
 // No signal reaches a run from outside, so that masks have nothing to hold off.
 RIG_LAB_EXPORT int ppoll(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask) {
+  const OwnWork own_work;
   if (outside() || whose("ppoll", polled_of(polls, count), span_ns(time) != 0) == Whose::system) {
     return real_ppoll(polls, count, time, mask);
   }
@@ -290,6 +292,7 @@ RIG_LAB_EXPORT int __ppoll_chk(pollfd* polls, nfds_t count, const timespec* time
 }
 
 RIG_LAB_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timeval* time) {
+  const OwnWork own_work;
   const std::int64_t timeout_ns = time == nullptr ? -1 : (time->tv_sec * 1'000'000 + time->tv_usec) * 1000;
   if (outside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
     return real_select(count, in, out, odd, time);
@@ -306,6 +309,7 @@ RIG_LAB_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timev
 
 RIG_LAB_EXPORT int pselect(int count, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
                            const sigset_t* mask) {
+  const OwnWork own_work;
   if (outside() || whose("pselect", polled_of(count, in, out, odd), span_ns(time) != 0) == Whose::system) {
     return real_pselect(count, in, out, odd, time, mask);
   }

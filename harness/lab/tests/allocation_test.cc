@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -158,6 +161,18 @@ TEST(Allocation, what_the_lab_allocates_inside_a_call_is_not_the_subjects) {
     char byte = 'x';
     ASSERT_EQ(write(pair[0], &byte, 1), 1);
     ASSERT_EQ(read(pair[1], &byte, 1), 1);
+    pollfd polled{.fd = pair[0], .events = POLLOUT, .revents = 0};
+    ASSERT_EQ(poll(&polled, 1, 0), 1);
+    fd_set writable;
+    FD_ZERO(&writable);
+    FD_SET(pair[0], &writable);
+    timeval at_once{};
+    ASSERT_EQ(select(pair[0] + 1, nullptr, &writable, nullptr, &at_once), 1);
+    const int epoll = epoll_create1(0);
+    epoll_event event{.events = EPOLLOUT, .data = {.fd = pair[0]}};
+    ASSERT_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &event), 0);
+    ASSERT_EQ(epoll_wait(epoll, &event, 1, 0), 1);
+    close(epoll);
     close(pair[0]);
     close(pair[1]);
     pthread_t thread;
