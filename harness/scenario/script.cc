@@ -59,13 +59,14 @@ void Script::main() {
   }
 }
 
-// A server's end has no socket before its connection was accepted; one whose client is gone may never have one.
+// A server's end has no socket before its connection was accepted. That may come long after its client has gone, but
+// where memory fails it may never come.
 Script::Try Script::try_socket() {
   if (end_.has_socket() || end_.closed()) {
     return Try::done;
   }
   const End* const peer = world_.peer_of(end_);
-  return peer != nullptr && peer->closed() ? Try::never : Try::blocked;
+  return end_.plan().memory_may_fail && peer != nullptr && peer->closed() ? Try::never : Try::blocked;
 }
 
 // The threads that align with one that has given up must not wait for it.
@@ -159,7 +160,7 @@ Script::Try Script::try_await(const Step& step) {
     return Try::done;
   }
   const bool peer_never_came = peer != nullptr && !peer->has_socket() && end_is_over;
-  if (peer_never_came || try_socket() == Try::never) {
+  if ((end_.plan().memory_may_fail && peer_never_came) || try_socket() == Try::never) {
     return Try::never;
   }
   if (step.condition == Condition::peer_closed) {
