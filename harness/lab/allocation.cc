@@ -16,15 +16,18 @@
 
 // The allocator behind the lab: a sanitizer's, if there is one, or glibc's own. Neither is looked up by name: the
 // look-up itself allocates, and the first allocation comes before any constructor.
+//
+// They throw nothing, so that a call of them is a jump: a leak check asks who called malloc, passes over what the
+// dynamic linker keeps, and would meet a frame of the lab's instead.
 extern "C" {
-[[gnu::weak]] void* __interceptor_malloc(size_t bytes);
-[[gnu::weak]] void* __interceptor_calloc(size_t count, size_t bytes);
-[[gnu::weak]] void* __interceptor_realloc(void* old, size_t bytes);
-[[gnu::weak]] void* __interceptor_memalign(size_t alignment, size_t bytes);
-void* __libc_malloc(size_t bytes);
-void* __libc_calloc(size_t count, size_t bytes);
-void* __libc_realloc(void* old, size_t bytes);
-void* __libc_memalign(size_t alignment, size_t bytes);
+[[gnu::weak]] void* __interceptor_malloc(size_t bytes) noexcept;
+[[gnu::weak]] void* __interceptor_calloc(size_t count, size_t bytes) noexcept;
+[[gnu::weak]] void* __interceptor_realloc(void* old, size_t bytes) noexcept;
+[[gnu::weak]] void* __interceptor_memalign(size_t alignment, size_t bytes) noexcept;
+void* __libc_malloc(size_t bytes) noexcept;
+void* __libc_calloc(size_t count, size_t bytes) noexcept;
+void* __libc_realloc(void* old, size_t bytes) noexcept;
+void* __libc_memalign(size_t alignment, size_t bytes) noexcept;
 }
 
 using namespace rig::lab;
@@ -134,21 +137,30 @@ RIG_LAB_EXPORT void* malloc(size_t bytes) {
   if (refused()) {
     return no_memory();
   }
-  return __interceptor_malloc != nullptr ? __interceptor_malloc(bytes) : __libc_malloc(bytes);
+  if (__interceptor_malloc != nullptr) {
+    return __interceptor_malloc(bytes);
+  }
+  return __libc_malloc(bytes);
 }
 
 RIG_LAB_EXPORT void* calloc(size_t count, size_t bytes) {
   if (refused()) {
     return no_memory();
   }
-  return __interceptor_calloc != nullptr ? __interceptor_calloc(count, bytes) : __libc_calloc(count, bytes);
+  if (__interceptor_calloc != nullptr) {
+    return __interceptor_calloc(count, bytes);
+  }
+  return __libc_calloc(count, bytes);
 }
 
 RIG_LAB_EXPORT void* realloc(void* old, size_t bytes) {
   if (bytes != 0 && refused()) {
     return no_memory();
   }
-  return __interceptor_realloc != nullptr ? __interceptor_realloc(old, bytes) : __libc_realloc(old, bytes);
+  if (__interceptor_realloc != nullptr) {
+    return __interceptor_realloc(old, bytes);
+  }
+  return __libc_realloc(old, bytes);
 }
 
 RIG_LAB_EXPORT void* reallocarray(void* old, size_t count, size_t bytes) {

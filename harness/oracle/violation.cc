@@ -37,6 +37,8 @@ std::string_view law_name(Law law) noexcept {
       return "E3";
     case Law::l1_progress:
       return "L1";
+    case Law::w1_wire:
+      return "W1";
     case Law::f1_descriptors:
       return "F1";
     case Law::p1_sigpipe:
@@ -75,6 +77,8 @@ std::string_view law_sentence(Law law) noexcept {
       return "no call comes after a fatal failure, no shutdown in a handshake or over a pending write";
     case Law::l1_progress:
       return "nothing waits for input that the library holds already";
+    case Law::w1_wire:
+      return "the wire carries whole records, nothing in the clear, and one close_notify at an orderly end";
     case Law::f1_descriptors:
       return "a descriptor is closed once and not used after that";
     case Law::p1_sigpipe:
@@ -84,7 +88,7 @@ std::string_view law_sentence(Law law) noexcept {
 }
 
 Door law_door(Law law) noexcept {
-  if (law >= Law::f1_descriptors) {
+  if (law >= Law::w1_wire) {
     return Door::kernel;
   }
   return law > Law::h1_nothing_left ? Door::library : Door::app;
@@ -105,6 +109,7 @@ std::span<const Law> all_laws() noexcept {
                                   Law::e2_threads,
                                   Law::e3_order,
                                   Law::l1_progress,
+                                  Law::w1_wire,
                                   Law::f1_descriptors,
                                   Law::p1_sigpipe};
   return all;

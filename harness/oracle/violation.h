@@ -29,6 +29,7 @@ enum class Law : std::uint8_t {
   e2_threads,           // as many threads in a session as the library allows
   e3_order,             // no call after a fatal failure, no shutdown in a handshake or over a pending write
   l1_progress,          // nothing waits for input that the library holds already
+  w1_wire,              // whole records, nothing in the clear, one close_notify at an orderly end
   f1_descriptors,       // one close for a descriptor, and no use after it
   p1_sigpipe,           // SIGPIPE never kills
 };

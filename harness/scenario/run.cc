@@ -57,11 +57,34 @@ Status Run::open() {
   if (elsewhere) {
     echo_worker_ = std::make_unique<EchoWorker>(signal_);
   }
+  open_taps();
   for (std::uint32_t index = 0; index < connections_.size(); ++index) {
     RIG_TRY_STATUS(open_connection(index));
   }
   make_scripts();
   return {};
+}
+
+// In the lab the bytes on the wire are there to be looked at.
+void Run::open_taps() {
+  if (!lab::running() || scenario_.cell.tls == TlsChoice::none || scenario_.settings.peer != Peer::subject) {
+    return;
+  }
+  const WireRules rules{.tls13 = scenario_.cell.tls == TlsChoice::tls13,
+                        .renegotiates = scenario_.settings.renegotiation};
+  for (std::uint32_t index = 0; index < connections_.size(); ++index) {
+    taps_.push_back(std::make_unique<WireTap>("connection " + std::to_string(index), rules, log_));
+  }
+  lab::observe_streams(this);
+}
+
+void Run::carried(std::uint32_t connection, lab::FaultSide from, const void* bytes, std::size_t count) noexcept {
+  const WireSide side = from == lab::FaultSide::client ? WireSide::client : WireSide::server;
+  taps_[connection]->carried(side, {static_cast<const std::uint8_t*>(bytes), count});
+}
+
+void Run::cut(std::uint32_t connection) noexcept {
+  taps_[connection]->cut();
 }
 
 Status Run::open_loops() {

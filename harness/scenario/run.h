@@ -9,7 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "harness/lab/lab.h"
 #include "harness/oracle/violation.h"
+#include "harness/oracle/wire_tap.h"
 #include "harness/scenario/echo_worker.h"
 #include "harness/scenario/end.h"
 #include "harness/scenario/library_watch.h"
@@ -37,7 +39,7 @@ struct Connection {
 // wait_for_delivery, close, give_back, audit. If one of the waits stalls, wind_up() and audit_stalled() take their
 // place. A Run that has not given_back() everything must be kept, and never be destroyed: a thread may be stuck inside
 // the subject, or the subject may still hold what it was given.
-class Run final : public EndWorld, public ScriptWorld {
+class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserver {
  public:
   Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us);
   ~Run() override;
@@ -80,6 +82,10 @@ class Run final : public EndWorld, public ScriptWorld {
   void arrive(std::uint64_t label) override;
   bool aligned(std::uint64_t label) override;
 
+  // lab::StreamObserver.
+  void carried(std::uint32_t connection, lab::FaultSide from, const void* bytes, std::size_t count) noexcept override;
+  void cut(std::uint32_t connection) noexcept override;
+
  private:
   struct Alignment {
     std::uint64_t needed = 0;
@@ -107,6 +113,8 @@ class Run final : public EndWorld, public ScriptWorld {
   bool wait_for_closed();
   bool loop_quiet(LoopHost& host);
   void finish_streams(bool all_delivered);
+  void open_taps();
+  void finish_taps();
   void note_violations(Verdict& verdict) const;
   void audit_outcomes(Verdict& verdict) const;
   void note_lacking(Verdict& verdict) const;
@@ -121,6 +129,7 @@ class Run final : public EndWorld, public ScriptWorld {
   ViolationLog log_;
   LibraryWatch library_watch_{log_};
   std::unique_ptr<LoopHost> server_host_;
+  std::vector<std::unique_ptr<WireTap>> taps_;  // of each connection, where the wire is seen and speaks TLS
   std::vector<std::unique_ptr<LoopHost>> client_hosts_;
   rig_context* server_context_ = nullptr;
   std::vector<rig_context*> client_contexts_;

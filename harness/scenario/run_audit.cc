@@ -61,6 +61,7 @@ void Run::audit(Verdict& verdict) {
     }
   });
   finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
+  finish_taps();
   count(verdict);
   note_violations(verdict);
   if (log_.count() > 0) {
@@ -113,6 +114,20 @@ void Run::finish_streams(bool all_delivered) {
     };
     connection.up->finish(all_delivered, due(connection.server.get(), connection.client.get()));
     connection.down->finish(all_delivered, due(connection.client.get(), connection.server.get()));
+  }
+}
+
+// What a relay has let through is no whole conversation.
+void Run::finish_taps() {
+  for (std::size_t index = 0; index < taps_.size(); ++index) {
+    const Connection& connection = connections_[index];
+    const auto finish = [&](WireSide side, const End* end) {
+      const bool orderly = end != nullptr && !connection.relay && end->closed_outcome().came &&
+                           !end->closed_outcome().error.has_value() && !end->aborted_itself();
+      taps_[index]->finish(side, orderly);
+    };
+    finish(WireSide::client, connection.client.get());
+    finish(WireSide::server, connection.server.get());
   }
 }
 

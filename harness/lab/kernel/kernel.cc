@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "harness/base/check.h"
 #include "harness/lab/kernel/events.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tcp.h"
@@ -45,6 +46,11 @@ std::size_t kernel_end() {
   delete present;
   present = nullptr;
   return open_descriptors;
+}
+
+void observe_streams(StreamObserver* observer) {
+  RIG_CHECK(self() != nullptr);
+  kernel().observer = observer;
 }
 
 Kernel::Kernel(const Options& options)

@@ -159,7 +159,14 @@ void Wire::send_reset(int side) {
     }
   }
   from.reset = {.sent = true, .arrived = false, .due_ns = std::max(from.last_due_ns, now_ns() + kernel().latency_ns())};
+  tell_cut();
   deliver();
+}
+
+void Wire::tell_cut() const {
+  if (StreamObserver* const observer = kernel().observer; observer != nullptr && connection && first_of_connection) {
+    observer->cut(*connection);
+  }
 }
 
 void Wire::deliver() {
@@ -225,6 +232,7 @@ void Wire::strike_resets(int side) {
       continue;
     }
     from.resets.clear();
+    tell_cut();
     from.stream.drop_unarrived();
     way(1 - side).stream.drop_unarrived();
     for (const int each : {0, 1}) {

@@ -74,6 +74,7 @@ struct Wire {
   std::uint64_t apply_faults(int side, std::uint64_t begin, std::vector<std::uint64_t>& cuts);
   void arrive(int side);
   void strike_resets(int side);
+  void tell_cut() const;
 };
 
 }  // namespace rig::lab
