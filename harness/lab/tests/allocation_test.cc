@@ -33,7 +33,7 @@ Fault no_memory(std::uint64_t nth, bool sticky) {
 }
 
 // Compilers may leave an allocation out whose result they know.
-void* volatile kept = nullptr;
+thread_local void* volatile kept = nullptr;
 
 bool gets(void* memory) {
   kept = memory;
