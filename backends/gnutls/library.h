@@ -7,20 +7,13 @@
 #include <memory>
 #include <type_traits>
 
-namespace rig::gnutls {
+#include "harness/base/owned.h"
 
-// Release is the deleter that calls a library function.
-template <auto function>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    function(object);
-  }
-};
+namespace rig::gnutls {
 
 // Owned is a library object with the function that frees it; `Handle` is the library's pointer type.
 template <typename Handle, auto function>
-using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Release<function>>;
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Free<function>>;
 
 // Session, and all others up to Certificate, are the library objects of these names, owned.
 using Session = Owned<gnutls_session_t, gnutls_deinit>;

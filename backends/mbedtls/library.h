@@ -19,6 +19,8 @@
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
+#include "harness/base/owned.h"
+
 // mbedTLS 3 wraps the names of struct members that are no longer public; in 2.28 they are public.
 #ifndef MBEDTLS_PRIVATE
 #define MBEDTLS_PRIVATE(member) member
@@ -26,40 +28,16 @@
 
 namespace rig::mbedtls {
 
-// Owned is a library object between its init and its free. Owns: the object and all that it allocates.
-template <typename T, void (*init)(T*), void (*release)(T*)>
-class Owned {
- public:
-  Owned() noexcept { init(&value_); }
-  ~Owned() { release(&value_); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-
-  // reset makes the object as new.
-  void reset() noexcept {
-    release(&value_);
-    init(&value_);
-  }
-
-  T* get() noexcept { return &value_; }
-  const T* get() const noexcept { return &value_; }
-  T* operator->() noexcept { return &value_; }
-  const T* operator->() const noexcept { return &value_; }
-
- private:
-  T value_;
-};
-
 // Entropy, and all others up to SessionCache, are the library objects of these names, owned.
-using Entropy = Owned<mbedtls_entropy_context, mbedtls_entropy_init, mbedtls_entropy_free>;
-using Drbg = Owned<mbedtls_ctr_drbg_context, mbedtls_ctr_drbg_init, mbedtls_ctr_drbg_free>;
-using Certificates = Owned<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
-using PrivateKey = Owned<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
-using Config = Owned<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
-using Ssl = Owned<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
-using Session = Owned<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
-using Tickets = Owned<mbedtls_ssl_ticket_context, mbedtls_ssl_ticket_init, mbedtls_ssl_ticket_free>;
-using SessionCache = Owned<mbedtls_ssl_cache_context, mbedtls_ssl_cache_init, mbedtls_ssl_cache_free>;
+using Entropy = InPlace<mbedtls_entropy_context, mbedtls_entropy_init, mbedtls_entropy_free>;
+using Drbg = InPlace<mbedtls_ctr_drbg_context, mbedtls_ctr_drbg_init, mbedtls_ctr_drbg_free>;
+using Certificates = InPlace<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
+using PrivateKey = InPlace<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
+using Config = InPlace<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
+using Ssl = InPlace<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
+using Session = InPlace<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
+using Tickets = InPlace<mbedtls_ssl_ticket_context, mbedtls_ssl_ticket_init, mbedtls_ssl_ticket_free>;
+using SessionCache = InPlace<mbedtls_ssl_cache_context, mbedtls_ssl_cache_init, mbedtls_ssl_cache_free>;
 
 // master_bytes is the length of a TLS 1.2 master secret.
 inline constexpr std::size_t master_bytes = 48;

@@ -13,16 +13,9 @@
 #include <cerrno>
 #include <memory>
 
-namespace rig::openssl {
+#include "harness/base/owned.h"
 
-// Free calls the library's function `release` on what a unique_ptr owns.
-template <auto release>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    release(object);
-  }
-};
+namespace rig::openssl {
 
 // SslContext, and all others down to PrivateKey, are the library objects of these names, owned.
 using SslContext = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;

@@ -7,19 +7,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "harness/base/owned.h"
 #include "harness/subjects/direct/session.h"
 #include "harness/subjects/direct/tcp.h"
 
 namespace rig::direct {
 namespace {
 
-template <auto release>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    release(object);
-  }
-};
 template <typename Handle, auto release>
 using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Free<release>>;
 using Priorities = Owned<gnutls_priority_t, gnutls_priority_deinit>;

@@ -11,32 +11,19 @@
 #include <cerrno>
 #include <utility>
 
+#include "harness/base/owned.h"
 #include "harness/subjects/direct/session.h"
 #include "harness/subjects/direct/tcp.h"
 
 namespace rig::direct {
 namespace {
 
-template <typename T, void (*init)(T*), void (*release)(T*)>
-class Owned {
- public:
-  Owned() noexcept { init(&value_); }
-  ~Owned() { release(&value_); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-
-  T* get() noexcept { return &value_; }
-  const T* get() const noexcept { return &value_; }
-
- private:
-  T value_;
-};
-using Entropy = Owned<mbedtls_entropy_context, mbedtls_entropy_init, mbedtls_entropy_free>;
-using Drbg = Owned<mbedtls_ctr_drbg_context, mbedtls_ctr_drbg_init, mbedtls_ctr_drbg_free>;
-using Certificates = Owned<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
-using PrivateKey = Owned<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
-using Config = Owned<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
-using Ssl = Owned<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
+using Entropy = InPlace<mbedtls_entropy_context, mbedtls_entropy_init, mbedtls_entropy_free>;
+using Drbg = InPlace<mbedtls_ctr_drbg_context, mbedtls_ctr_drbg_init, mbedtls_ctr_drbg_free>;
+using Certificates = InPlace<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
+using PrivateKey = InPlace<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
+using Config = InPlace<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
+using Ssl = InPlace<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 
 // The suites for a pre-shared key, of which every library has one.
 constexpr int psk_suites[] = {MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256, 0};

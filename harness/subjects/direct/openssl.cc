@@ -11,6 +11,7 @@
 #include <new>
 #include <utility>
 
+#include "harness/base/owned.h"
 #include "harness/subjects/direct/quiet_pipe.h"
 #include "harness/subjects/direct/session.h"
 #include "harness/subjects/direct/tcp.h"
@@ -18,13 +19,6 @@
 namespace rig::direct {
 namespace {
 
-template <auto release>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    release(object);
-  }
-};
 using SslContext = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 using Ssl = std::unique_ptr<SSL, Free<SSL_free>>;
 using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
