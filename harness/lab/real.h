@@ -10,40 +10,58 @@ namespace rig::lab {
 // unversioned look-up may answer the one of 2002). Aborts, naming the symbol, if there is none.
 void* real_symbol(const char* name, const char* version) noexcept;
 
-// Real looks its function up at the first call, so that it works before any constructor has run. Thread: any.
-template <class Signature>
-class Real;
-
-// Real of a function.
-template <class Result, class... Arguments>
-class Real<Result(Arguments...)> {
+// RealCall looks its function up at the first call, so that it works before any constructor has run. Thread: any.
+// It throws what the function throws: around one that throws nothing no caller needs a frame, and a dormant lab's call
+// is a jump.
+template <bool throws_nothing, class Result, class... Arguments>
+class RealCall {
  public:
-  using Pointer = Result (*)(Arguments...);
+  using Pointer = Result (*)(Arguments...) noexcept(throws_nothing);
 
-  constexpr explicit Real(const char* name, const char* version = nullptr) : name_(name), version_(version) {}
+  constexpr explicit RealCall(const char* name, const char* version = nullptr) : name_(name), version_(version) {}
 
-  Result operator()(Arguments... arguments) { return get()(arguments...); }
+  Result operator()(Arguments... arguments) noexcept(throws_nothing) {
+    const Pointer found = found_.load(std::memory_order_relaxed);
+    return found != nullptr ? found(arguments...) : first_call(arguments...);
+  }
 
-  Pointer get() {
-    Pointer found = found_.load(std::memory_order_relaxed);
-    if (found == nullptr) [[unlikely]] {
-      found = reinterpret_cast<Pointer>(real_symbol(name_, version_));
-      found_.store(found, std::memory_order_relaxed);
-    }
-    return found;
+  Pointer get() noexcept {
+    const Pointer found = found_.load(std::memory_order_relaxed);
+    return found != nullptr ? found : look_up();
   }
 
  private:
+  Pointer look_up() noexcept {
+    const auto found = reinterpret_cast<Pointer>(real_symbol(name_, version_));
+    found_.store(found, std::memory_order_relaxed);
+    return found;
+  }
+
+  [[gnu::noinline, gnu::cold]] Result first_call(Arguments... arguments) noexcept(throws_nothing) {
+    return look_up()(arguments...);
+  }
+
   const char* name_;
   const char* version_;
   std::atomic<Pointer> found_{nullptr};
 };
 
+// Real is RealCall by a function's signature.
+template <class Signature>
+class Real;
+
+// Real of a function.
+template <class Result, class... Arguments>
+class Real<Result(Arguments...)> : public RealCall<false, Result, Arguments...> {
+ public:
+  using RealCall<false, Result, Arguments...>::RealCall;
+};
+
 // Real of a function that throws nothing.
 template <class Result, class... Arguments>
-class Real<Result(Arguments...) noexcept> : public Real<Result(Arguments...)> {
+class Real<Result(Arguments...) noexcept> : public RealCall<true, Result, Arguments...> {
  public:
-  using Real<Result(Arguments...)>::Real;
+  using RealCall<true, Result, Arguments...>::RealCall;
 };
 
 // LookedUp finds a function while the program starts: at a later first call the look-up may be out of the question

@@ -61,6 +61,21 @@ int lock_by(pthread_mutex_t* mutex, const timespec* deadline, const void* caller
   return result;
 }
 
+// lock_of_run and unlock_of_run stay out of line and ask the rest of `outside` themselves, so that the call of a thread
+// which is of no run needs no frame and ends in a jump: these two are what a dormant lab costs.
+[[gnu::noinline]] int lock_of_run(pthread_mutex_t* mutex, const void* caller) {
+  return outside() ? real_pthread_mutex_lock(mutex) : lock_by(mutex, nullptr, caller);
+}
+
+[[gnu::noinline]] int unlock_of_run(pthread_mutex_t* mutex, const void* caller) {
+  if (outside()) {
+    return real_pthread_mutex_unlock(mutex);
+  }
+  const int result = mutex_give(mutex);
+  point(Op::mutex_unlock, caller);
+  return result;
+}
+
 }  // namespace
 
 int mutex_take(pthread_mutex_t* mutex, std::int64_t deadline_ns) {
@@ -94,7 +109,7 @@ int mutex_give(pthread_mutex_t* mutex) {
 using namespace rig::lab;
 
 RIG_LAB_EXPORT int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
-  return outside() ? real_pthread_mutex_lock(mutex) : lock_by(mutex, nullptr, RIG_LAB_CALLER);
+  return self() == nullptr ? real_pthread_mutex_lock(mutex) : lock_of_run(mutex, RIG_LAB_CALLER);
 }
 
 RIG_LAB_EXPORT int pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* deadline) noexcept {
@@ -119,10 +134,5 @@ RIG_LAB_EXPORT int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
 }
 
 RIG_LAB_EXPORT int pthread_mutex_unlock(pthread_mutex_t* mutex) noexcept {
-  if (outside()) {
-    return real_pthread_mutex_unlock(mutex);
-  }
-  const int result = mutex_give(mutex);
-  point(Op::mutex_unlock, RIG_LAB_CALLER);
-  return result;
+  return self() == nullptr ? real_pthread_mutex_unlock(mutex) : unlock_of_run(mutex, RIG_LAB_CALLER);
 }

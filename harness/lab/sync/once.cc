@@ -48,12 +48,17 @@ void wait_for_other(int* word, int seen) {
   }
 }
 
-void do_once(int* word, void (*routine)(), const void* caller) {
-  // The usual case is worth no point: nothing can come of it any more.
-  if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == done) {
-    order_after(word);
-    return;
+// is_done is the usual case, on every path of OpenSSL. It is worth no point, since nothing can come of it any more, and
+// it is asked before anything that needs a stack frame.
+inline bool is_done(int* word) {
+  if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != done) {
+    return false;
   }
+  order_after(word);
+  return true;
+}
+
+void do_once(int* word, void (*routine)(), const void* caller) {
   if (!outside()) {
     point(Op::once, caller);
   }
@@ -86,10 +91,14 @@ void do_once(int* word, void (*routine)(), const void* caller) {
 using namespace rig::lab;
 
 RIG_LAB_EXPORT int pthread_once(pthread_once_t* control, void (*routine)()) {
-  do_once(control, routine, RIG_LAB_CALLER);
+  if (!is_done(control)) {
+    do_once(control, routine, RIG_LAB_CALLER);
+  }
   return 0;
 }
 
 RIG_LAB_EXPORT void call_once(once_flag* flag, void (*routine)()) {
-  do_once(&flag->__data, routine, RIG_LAB_CALLER);
+  if (!is_done(&flag->__data)) {
+    do_once(&flag->__data, routine, RIG_LAB_CALLER);
+  }
 }
