@@ -271,8 +271,12 @@ void measure_way(const Load& load, const Contexts& contexts, Way way, double spa
   print_row(load, way, rates);
 }
 
+bool is_wanted(const Load& load, Way way, const std::string& wanted) {
+  return (std::string(load.name) + ", " + way_names[static_cast<int>(way)]).find(wanted) != std::string::npos;
+}
+
 // Forks come first: the memory of what came before would be copied with each.
-void measure_all(double span_s) {
+void measure_all(double span_s, const std::string& wanted) {
   std::printf("%-48s %-24s %10s  %s\n", "load", "way", "runs/CPU s", "spread");
   std::vector<Contexts> contexts;
   for (const Load& load : loads) {
@@ -281,7 +285,9 @@ void measure_all(double span_s) {
   }
   for (const Way way : {Way::fork, Way::new_threads, Way::crew}) {
     for (std::size_t i = 0; i < loads.size(); ++i) {
-      measure_way(loads[i], contexts[i], way, span_s);
+      if (is_wanted(loads[i], way, wanted)) {
+        measure_way(loads[i], contexts[i], way, span_s);
+      }
     }
   }
   for (std::size_t i = 0; i < loads.size(); ++i) {
@@ -294,12 +300,13 @@ void measure_all(double span_s) {
 }  // namespace
 }  // namespace rig::bench
 
-// The first argument is how many seconds each repetition takes.
+// The first argument is how many seconds each repetition takes; the second, a text that a row must contain to be
+// measured.
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1;
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(sched_getcpu(), &one);
   sched_setaffinity(0, sizeof one, &one);
-  rig::bench::measure_all(seconds);
+  rig::bench::measure_all(seconds, argc > 2 ? argv[2] : "");
 }
