@@ -17,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "harness/cli/ending.h"
 #include "harness/scenario/lab_run.h"
 #include "harness/scenario/runner.h"
 
@@ -53,35 +54,6 @@ void write_all(int descriptor, std::string_view text) {
       return;
     }
   }
-}
-
-std::string how_it_ended(int status) {
-  if (WIFSIGNALED(status)) {
-    return "was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
-  }
-  return "exited with " + std::to_string(WEXITSTATUS(status));
-}
-
-// What a sanitizer, a failed check or an uncaught exception says in its first line; else the last line of all.
-std::string telling_line(const std::string& output) {
-  constexpr std::array<std::string_view, 6> marks{
-      "ERROR: ", "WARNING: ThreadSanitizer", "runtime error: ", "check failed:", "terminate called", "SUMMARY: "};
-  std::string last;
-  std::size_t best = marks.size();
-  std::string told;
-  for (std::size_t at = 0; at < output.size();) {
-    const std::size_t end = std::min(output.find('\n', at), output.size());
-    const std::string line = output.substr(at, end - at);
-    at = end + 1;
-    last = line.empty() ? last : line;
-    for (std::size_t mark = 0; mark < best; ++mark) {
-      if (line.find(marks[mark]) != std::string::npos) {
-        best = mark;
-        told = line;
-      }
-    }
-  }
-  return told.empty() ? last : told;
 }
 
 // Reads what is there; at the end of the pipe it is closed and becomes -1.
@@ -307,6 +279,10 @@ Finished Children::judge(Child& child, int status) {
     }
   }
   const std::string told = telling_line(finished.output);
+  if (const auto law = law_of_report(told); law.has_value() && !(answered && as_told)) {
+    verdict.violations.push_back({*law, "process", told});
+    ++verdict.violation_count;
+  }
   if (child.killed && !answered) {
     verdict.kind = VerdictKind::hang;
     verdict.reason = "the process was alive without a verdict at the limit of a case, and was killed";

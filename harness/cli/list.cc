@@ -64,9 +64,20 @@ std::vector<Entry> suite_entries() {
 
 std::vector<Entry> law_entries() {
   std::vector<Entry> entries;
-  for (const Law law : all_laws()) {
-    entries.push_back(
-        {std::string(law_name(law)), Json{{"sentence", law_sentence(law)}}, std::string(law_sentence(law))});
+  for (const LawEntry& law : law_table()) {
+    const std::string door(door_name(law.door));
+    std::string text = (law.door == Door::sanitizer ? "by a " + door : "at the " + door + " door") + ": ";
+    text += law.sentence;
+    text += "\n      canary: " + std::string(law.canary) +
+            (law.preset.empty() ? "" : " (preset " + std::string(law.preset) + ")");
+    text += "\n      dual:   " + std::string(law.dual);
+    entries.push_back({std::string(law.name),
+                       Json{{"door", door_name(law.door)},
+                            {"sentence", law.sentence},
+                            {"canary", law.canary},
+                            {"dual", law.dual},
+                            {"preset", law.preset}},
+                       std::move(text)});
   }
   return entries;
 }

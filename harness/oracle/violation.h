@@ -2,53 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "harness/base/mutex.h"
+#include "harness/oracle/law.h"
 
 namespace rig {
-
-// Law is what an oracle asks of a subject.
-enum class Law : std::uint8_t {
-  c1_exactly_once,        // every pending op completes exactly once, with its own token
-  c2_return_or_callback,  // never both a final return and a callback
-  c3_nothing_after_closed,
-  c4_order,             // completions in issue order
-  c5_status_and_bytes,  // completed bytes = issued bytes, with the right status
-  c6_quiet,             // at quiet nothing is pending, armed or owned
-  s1_stream,            // bytes received = bytes accepted, in order
-  h1_nothing_left,      // a call leaves no ambient error behind
-  h2_nothing_believed,  // an ambient error that was there before changes no outcome
-  h3_own_error,         // a failing call's own error is still there when it is asked for
-  e1_retry,             // a write that waited is repeated as the library demands
-  e2_threads,           // as many threads in a session as the library allows
-  e3_order,             // no call after a fatal failure, no shutdown in a handshake or over a pending write
-  l1_progress,          // nothing waits for input that the library holds already
-  w1_wire,              // whole records, nothing in the clear, one close_notify at an orderly end
-  f1_descriptors,       // one close for a descriptor, and no use after it
-  p1_sigpipe,           // SIGPIPE never kills
-};
-
-// law_count is how many there are. Each has a canary: those of the app door in harness/subjects/canary, the others in
-// the tests of the oracle and of the doors.
-inline constexpr std::size_t law_count = static_cast<std::size_t>(Law::p1_sigpipe) + 1;
-
-// Door is where a law is asked; H1 is asked at the app door and at the library's.
-enum class Door : std::uint8_t { app, library, kernel };
-Door law_door(Law law) noexcept;
-
-// law_name is "C1" ... "H1"; law_sentence says what the law demands.
-std::string_view law_name(Law law) noexcept;
-std::string_view law_sentence(Law law) noexcept;
-
-// all_laws lists them in their order; law_from_name is the inverse of law_name, nothing if there is no such law.
-std::span<const Law> all_laws() noexcept;
-std::optional<Law> law_from_name(std::string_view name) noexcept;
 
 // Violation is one report.
 struct Violation {

@@ -409,20 +409,27 @@ class Run(Command):
         self.refused(2, "line 1 of '", "report", ".")
 
 
-# Memory errors and races are laws of a sanitizer's build: each of these must be reported there, in its own words. That
-# nothing is reported where nothing is, the green runs show.
-SEEN = {"address": {"leak": "exited with [0-9]+: .*LeakSanitizer: detected memory leaks",
-                    "use after free": "AddressSanitizer: heap-use-after-free",
-                    "overflow": "runtime error: signed integer overflow"},
-        "thread": {"race": "WARNING: ThreadSanitizer: data race"}}
+# Memory errors and races are laws (M1, T1) of a sanitizer's build: each of these must be reported there by its law and
+# in the sanitizer's own words. That nothing is reported where nothing is, the green runs show.
+SEEN = {"address": {"leak": ("M1", "exited with [0-9]+: .*LeakSanitizer: detected memory leaks"),
+                    "use after free": ("M1", "AddressSanitizer: heap-use-after-free"),
+                    "overflow": ("M1", "runtime error: signed integer overflow")},
+        "thread": {"race": ("T1", "WARNING: ThreadSanitizer: data race")}}
 
 
 class Sanitizers(Command):
-    def test_what_is_planted_is_reported(self):
-        for what, words in SEEN.get(SANITIZER, {}).items():
+    def test_what_is_planted_is_reported_by_its_law(self):
+        for what, (law, words) in SEEN.get(SANITIZER, {}).items():
             result = self.tlsrig("run", "--subject", BAD, *ONE, bad=what)
             self.assertEqual(result.returncode, 1, result)
             self.assertRegex(result.stdout, "FAIL [^\n]*" + words)
+            result = self.tlsrig("run", "--subject", BAD, *ONE, "--json", bad=what)
+            verdict = json.loads(result.stdout.splitlines()[0])
+            self.assertEqual([violation["law"] for violation in verdict["violations"]], [law], verdict)
+
+    def test_a_plain_crash_breaks_no_law(self):
+        result = self.tlsrig("run", "--subject", BAD, *ONE, "--json", bad="exit")
+        self.assertEqual(json.loads(result.stdout.splitlines()[0])["violations"], [], result.stdout)
 
 
 class Terminal(Command):

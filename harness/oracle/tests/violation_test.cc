@@ -2,29 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
-#include <set>
 #include <string>
 
 namespace rig {
 namespace {
-
-TEST(ViolationTest, EachLawHasANameAndASentenceOfItsOwn) {
-  std::set<std::string> names;
-  std::set<std::string> sentences;
-  ASSERT_EQ(all_laws().size(), law_count);
-  for (std::size_t law = 0; law < law_count; ++law) {
-    names.emplace(law_name(static_cast<Law>(law)));
-    sentences.emplace(law_sentence(static_cast<Law>(law)));
-    EXPECT_EQ(all_laws()[law], static_cast<Law>(law));
-    EXPECT_EQ(law_from_name(law_name(static_cast<Law>(law))), static_cast<Law>(law));
-  }
-  EXPECT_EQ(names, (std::set<std::string>{"C1", "C2", "C3", "C4", "C5", "C6", "E1", "E2", "E3", "F1", "H1", "H2", "H3",
-                                          "L1", "P1", "S1", "W1"}));
-  EXPECT_EQ(sentences.size(), names.size());
-  EXPECT_EQ(law_from_name("C99"), std::nullopt);
-  EXPECT_EQ(law_from_name(""), std::nullopt);
-}
 
 TEST(ViolationLogTest, KeepsTheFirstAndCountsAll) {
   ViolationLog log;

@@ -93,10 +93,10 @@ TEST(VerdictTest, EachKindAndEachLawReadsBack) {
     EXPECT_EQ(verdict_kind_name(verdict.kind), name);
     EXPECT_EQ(read(verdict_json(verdict)).kind, verdict.kind);
   }
-  for (const Law law : all_laws()) {
+  for (const LawEntry& entry : law_table()) {
     Verdict verdict;
-    verdict.violations = {{law, "", ""}};
-    EXPECT_EQ(read(verdict_json(verdict)).violations.at(0).law, law);
+    verdict.violations = {{entry.law, "", ""}};
+    EXPECT_EQ(read(verdict_json(verdict)).violations.at(0).law, entry.law);
   }
   EXPECT_EQ(verdict_kind_from_name("green"), std::nullopt);
 }

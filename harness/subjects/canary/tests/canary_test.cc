@@ -432,8 +432,8 @@ TEST(CanaryTest, EveryCanaryButNoneIsListedOnce) {
   }
   EXPECT_EQ(listed.size(), static_cast<std::size_t>(Canary::h1_entry_left));
   EXPECT_FALSE(listed.contains(Canary::none));
-  for (const Law law : all_laws()) {
-    EXPECT_EQ(laws.contains(law), law_door(law) == Door::app) << law_name(law);
+  for (const LawEntry& entry : law_table()) {
+    EXPECT_EQ(laws.contains(entry.law), entry.door == Door::app) << entry.name;
   }
 }
 
