@@ -11,7 +11,8 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
   if (!both(abilities, RIG_CAN_LIMIT_QUEUE)) {
     return "without a bound of the queue `writable` never comes: " + cell.client + "~" + cell.server;
   }
-  return std::nullopt;
+  return both(abilities, RIG_CAN_HALF_CLOSE) ? std::nullopt
+                                             : std::optional<std::string>("one direction cannot be ended by itself");
 }
 
 // Planter adds the connections of an event, and counts what must have happened when all are through.

@@ -6,6 +6,7 @@
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
 #   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
+#   guest_subject(NAME sources... LINK libs... INCLUDE dir PACKAGE package)   the same as a shared object, if dir is found
 #   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
 #   fuzzer(NAME)                                             fuzz/NAME.cc
 #   suppression(NAME)                                        suppressions/NAME.supp
@@ -218,6 +219,21 @@ function(subject name)
     set_property(GLOBAL APPEND PROPERTY RIG_SUBJECT_LIBRARIES subject_${name})
   endif()
   set_property(GLOBAL APPEND PROPERTY RIG_SUBJECTS ${name})
+endfunction()
+
+# guest_subject builds a layer from elsewhere as the shared object libNAME_subject.so, of which nothing is visible but
+# rig_subject_entry(). It is left out where its headers are not found; `tlsrig doctor` says so, and names the package.
+function(guest_subject name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "INCLUDE;PACKAGE" "LINK")
+  set(path "")
+  if(arg_INCLUDE)
+    add_library(${name}_subject MODULE ${arg_UNPARSED_ARGUMENTS})
+    target_link_libraries(${name}_subject PRIVATE rig_flags ${arg_LINK})
+    target_include_directories(${name}_subject SYSTEM PRIVATE "${arg_INCLUDE}")
+    set_target_properties(${name}_subject PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    set(path "${CMAKE_CURRENT_BINARY_DIR}/lib${name}_subject.so")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY RIG_GUEST_SUBJECTS "{\"${name}\", \"${path}\", \"${arg_PACKAGE}\"}")
 endfunction()
 
 # stress_suite adds stress/NAME.cc; stress/CMakeLists.txt generates the list that rig::suites() returns.

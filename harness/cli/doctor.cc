@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/cli/guests.h"
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
 #include "harness/scenario/environment.h"
@@ -91,6 +92,18 @@ void find_subjects(std::vector<Finding>& findings) {
   }
   if (subjects().empty()) {
     findings.push_back(missing("subject", "house", "no socket layer is in this build; build it again as it comes"));
+  }
+  for (const Guest& guest : guests) {
+    const std::string path = guest.path;
+    if (path.empty()) {
+      findings.push_back(absent("subject", guest.name,
+                                "not in this build; install " + std::string(guest.package) + " and build again"));
+    } else if (::access(guest.path, R_OK) != 0) {
+      findings.push_back(absent("subject", guest.name,
+                                "not built; cmake --build with the target " + std::string(guest.name) + "_subject"));
+    } else {
+      findings.push_back(good("subject", guest.name, "tlsrig run --subject " + path));
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -32,6 +33,27 @@ namespace {
 
 constexpr const char* child_flag = "--tlsrig-child";
 
+// A verb without its bit may be null.
+std::optional<std::string> lacking_verb(const Scenario& scenario, Side side, std::uint32_t can) {
+  constexpr std::pair<Verb, std::uint32_t> optional_verbs[] = {
+      {Verb::pause, RIG_CAN_PAUSE},
+      {Verb::resume, RIG_CAN_PAUSE},
+      {Verb::half_close, RIG_CAN_HALF_CLOSE},
+      {Verb::update_keys, RIG_CAN_UPDATE_KEYS},
+      {Verb::renegotiate, RIG_CAN_RENEGOTIATE_AS_CLIENT | RIG_CAN_RENEGOTIATE_AS_SERVER}};
+  for (const auto& [verb, bits] : optional_verbs) {
+    const auto reacts = [&](const Reaction& one) { return one.side == side && one.verb == verb; };
+    const auto steps = [&](const Thread& one) {
+      return one.side == side && std::ranges::find(one.steps, verb, &Step::verb) != one.steps.end();
+    };
+    const bool asked = std::ranges::any_of(scenario.reactions, reacts) || std::ranges::any_of(scenario.threads, steps);
+    if (asked && (can & bits) == 0) {
+      return "cannot do " + std::string(word(verb));
+    }
+  }
+  return std::nullopt;
+}
+
 // What the subject or this machine cannot do is no failure of the subject, but nothing was tested either.
 std::optional<std::string> incapable(const Scenario& scenario, const rig_subject& subject) {
   const Cell& cell = scenario.cell;
@@ -56,6 +78,11 @@ std::optional<std::string> incapable(const Scenario& scenario, const rig_subject
     }
     if (!cell.fast_track && (can & RIG_CAN_FAST_TRACK_OFF) == 0) {
       return std::string(subject.name) + " cannot switch its fast track off";
+    }
+  }
+  for (const auto& [side, library] : {std::pair(Side::client, cell.client), std::pair(Side::server, cell.server)}) {
+    if (const auto lack = lacking_verb(scenario, side, subject.capabilities(library.c_str())); lack.has_value()) {
+      return std::string(subject.name) + " with " + library + " " + *lack;
     }
   }
   return cell.ipv6 && cell.world == World::loopback ? ipv6_lacking() : std::nullopt;

@@ -39,8 +39,12 @@ void TlsSocket::ready(const Ready& report) {
       // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
       // reported on every wait.
       const Status status = ask_failure();
-      if (status.has_value() || (fin_sent_ && status.error().code() == Code::closed)) {
+      const bool over = !status.has_value() && status.error().code() == Code::closed;
+      if (status.has_value() || (fin_sent_ && over)) {
         hung_up_ = true;
+      } else if (over) {
+        // Not by us, so by a reset: the system tells that once, and a send on another thread was told.
+        end_with(send_failure_.value_or(Error(Code::reset, "the peer was gone while nobody read")));
       } else {
         end_with(status.error());
       }
