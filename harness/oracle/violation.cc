@@ -23,6 +23,8 @@ std::string_view law_name(Law law) noexcept {
       return "C6";
     case Law::s1_stream:
       return "S1";
+    case Law::x1_outcome:
+      return "X1";
     case Law::h1_nothing_left:
       return "H1";
     case Law::h2_nothing_believed:
@@ -63,6 +65,8 @@ std::string_view law_sentence(Law law) noexcept {
       return "at quiet nothing is pending, armed or owned";
     case Law::s1_stream:
       return "the bytes received are the bytes accepted, in order";
+    case Law::x1_outcome:
+      return "clean end, truncation, reset, refusal, timeout and failed verification are told apart";
     case Law::h1_nothing_left:
       return "a call leaves no ambient error behind";
     case Law::h2_nothing_believed:
@@ -102,6 +106,7 @@ std::span<const Law> all_laws() noexcept {
                                   Law::c5_status_and_bytes,
                                   Law::c6_quiet,
                                   Law::s1_stream,
+                                  Law::x1_outcome,
                                   Law::h1_nothing_left,
                                   Law::h2_nothing_believed,
                                   Law::h3_own_error,
