@@ -18,6 +18,7 @@ enum class Law : std::uint8_t {
   c5_status_and_bytes,  // completed bytes = issued bytes, with the right status
   c6_quiet,             // at quiet nothing is pending, armed or owned
   s1_stream,            // bytes received = bytes accepted, in order
+  x1_outcome,           // how a connection ended is told as what happened to it
   h1_nothing_left,      // a call leaves no ambient error behind
   h2_nothing_believed,  // an ambient error that was there before changes no outcome
   h3_own_error,         // a failing call's own error is still there when it is asked for

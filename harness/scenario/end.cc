@@ -145,11 +145,13 @@ void End::perform(Verb verb) {
   switch (verb) {
     case Verb::close_graceful:
     case Verb::close_abort:
+      leave_by(verb);
       pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
       aborted_itself_ = aborted_itself_.load() || verb == Verb::close_abort;
       status = subject.close(socket, verb == Verb::close_abort ? RIG_CLOSE_ABORT : RIG_CLOSE_GRACEFUL, &error);
       break;
     case Verb::half_close:
+      leave_by(verb);
       pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
       status = subject.half_close(socket, &error);
       break;
@@ -188,6 +190,13 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
   }
 }
 
+void End::leave_by(Verb verb) {
+  std::optional<Verb> nothing;
+  if (!ended_.load() && connected_.load() != 2 && !closed_outcome().came) {
+    left_by_.compare_exchange_strong(nothing, verb);
+  }
+}
+
 void End::give_up() {
   if (plan_.memory_may_fail && !given_up_.exchange(true)) {
     host_.post([this] { perform(Verb::close_abort); });
@@ -202,6 +211,7 @@ void End::destroy() {
   while (users_.load() > 0) {
     std::this_thread::yield();
   }
+  leave_by(Verb::destroy);
   if (!closed_.load()) {
     pending_at_close_ = std::max(pending_at_close_.load(), ledger_.pending());
     aborted_itself_ = true;

@@ -87,6 +87,8 @@ class End {
   Outcome connected_outcome() const;
   Outcome closed_outcome() const;
   bool aborted_itself() const { return aborted_itself_.load(); }
+  // left_by is the verb by which this side's app began to end the connection, before it knew of any other end of it.
+  std::optional<Verb> left_by() const { return left_by_.load(); }
   // What reactions did to a socket that was still there: inside one of its own callbacks, or of another end's.
   bool aborted_inside() const { return aborted_inside_.load(); }
   bool destroyed_inside() const { return destroyed_inside_.load(); }
@@ -141,6 +143,7 @@ class End {
   void flush_backlog();
   void close_when_through();
   void give_up();
+  void leave_by(Verb verb);
   void note_status(rig_status status, const rig_error& error, std::string_view verb);
   void came(std::string_view name);
 
@@ -163,6 +166,7 @@ class End {
   std::atomic<bool> closed_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> aborted_itself_{false};
+  std::atomic<std::optional<Verb>> left_by_{};
   std::atomic<bool> given_up_{false};
   std::atomic<bool> aborted_inside_{false};
   std::atomic<bool> destroyed_inside_{false};

@@ -52,6 +52,10 @@ Status Run::open() {
     RIG_TRY(server, PlaintextServer::open(scenario_.cell.ipv6));
     plaintext_server_ = std::move(server);
   }
+  if (scenario_.settings.peer == Peer::nobody) {
+    RIG_TRY(closed, ClosedPort::open(scenario_.cell.ipv6));
+    closed_port_ = std::move(closed);
+  }
   const bool elsewhere =
       std::ranges::any_of(scenario_.reactions, [](const Reaction& r) { return r.verb == Verb::echo_elsewhere; });
   if (elsewhere) {
@@ -84,6 +88,7 @@ void Run::carried(std::uint32_t connection, lab::FaultSide from, const void* byt
 }
 
 void Run::cut(std::uint32_t connection) noexcept {
+  connections_[connection].was_cut = true;
   taps_[connection]->cut();
 }
 
@@ -111,7 +116,7 @@ Status Run::open_contexts() {
   for (rig_context*& context : client_contexts_) {
     wanted.emplace_back(Side::client, &context);
   }
-  if (scenario_.settings.peer != Peer::plaintext) {
+  if (plays(scenario_.settings.peer, Side::server)) {
     wanted.emplace_back(Side::server, &server_context_);
   }
   std::vector<Status> made(wanted.size());
@@ -150,7 +155,9 @@ std::expected<rig_context*, Error> Run::make_context(Side side) {
   const bool server = side == Side::server;
   const bool certificates = cell.auth == Auth::certificate && cell.tls != TlsChoice::none;
   const Credentials own = certificates ? credentials(Identity::server) : Credentials{};
-  const Psk psk = test_psk();
+  const bool stranger = scenario_.settings.strangers && !server;
+  Psk psk = test_psk();
+  psk.key.back() ^= stranger ? 1 : 0;
   const bool with_psk = cell.auth == Auth::psk && cell.tls != TlsChoice::none;
   const rig_context_config config{
       .library = server ? cell.server.c_str() : cell.client.c_str(),
@@ -159,7 +166,7 @@ std::expected<rig_context*, Error> Run::make_context(Side side) {
       .tls_max = tls_number(cell.tls),
       .verify_peer = server || !certificates ? 0u : 1u,
       .allow_renegotiation = scenario_.settings.renegotiation ? 1u : 0u,
-      .ca_pem = certificates && !server ? ca_pem().c_str() : nullptr,
+      .ca_pem = certificates && !server ? (stranger ? other_ca_pem() : ca_pem()).c_str() : nullptr,
       .certificate_pem = certificates && server ? own.certificate_chain_pem.c_str() : nullptr,
       .private_key_pem = certificates && server ? own.private_key_pem.c_str() : nullptr,
       .psk_identity = with_psk ? psk.identity.c_str() : nullptr,
@@ -217,11 +224,11 @@ void Run::make_ends(std::uint32_t index) {
   const std::string number = std::to_string(index);
   connection.up = std::make_unique<StreamCheck>(std::uint64_t{index} * 2, "server " + number, log_);
   connection.down = std::make_unique<StreamCheck>(std::uint64_t{index} * 2 + 1, "client " + number, log_);
-  if (scenario_.settings.peer != Peer::plaintext_client) {
+  if (plays(scenario_.settings.peer, Side::client)) {
     connection.client =
         std::make_unique<End>(*this, client_host, plan(Side::client, index), *connection.up, *connection.down);
   }
-  if (scenario_.settings.peer != Peer::plaintext) {
+  if (plays(scenario_.settings.peer, Side::server)) {
     connection.server =
         std::make_unique<End>(*this, server_host, plan(Side::server, index), *connection.down, *connection.up);
   }
@@ -232,6 +239,8 @@ Status Run::open_connection(std::uint32_t index) {
   Connection& connection = connections_[index];
   if (plaintext_server_) {
     connection.port = plaintext_server_->port();
+  } else if (closed_port_) {
+    connection.port = closed_port_->port();
   } else {
     RIG_TRY_STATUS(open_listener(connection));
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/lab/lab.h"
+#include "harness/oracle/outcome_check.h"
 #include "harness/oracle/violation.h"
 #include "harness/oracle/wire_tap.h"
 #include "harness/scenario/echo_worker.h"
@@ -32,6 +33,8 @@ struct Connection {
   rig_listener* listener = nullptr;  // the server's loop only
   std::uint16_t port = 0;
   std::unique_ptr<Relay> relay;
+  bool silenced = false;  // the relay never let anything through, until the run's own close
+  std::atomic<bool> was_cut{false};
   std::unique_ptr<PlaintextClient> plaintext_client;
 };
 
@@ -115,6 +118,10 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   void finish_streams(bool all_delivered);
   void open_taps();
   void finish_taps();
+  void judge_deeds();
+  std::optional<Deed> deed_to(const Connection& connection, const End& end) const;
+  std::optional<Deed> deed_of_relay(const Connection& connection, const End& end) const;
+  std::optional<Deed> deed_of_peer(const Connection& connection, const End& end) const;
   void note_violations(Verdict& verdict) const;
   void audit_outcomes(Verdict& verdict) const;
   void note_lacking(Verdict& verdict) const;
@@ -134,6 +141,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   rig_context* server_context_ = nullptr;
   std::vector<rig_context*> client_contexts_;
   std::unique_ptr<PlaintextServer> plaintext_server_;
+  std::unique_ptr<ClosedPort> closed_port_;
   std::vector<Connection> connections_;
   std::map<std::uint64_t, Alignment> alignments_;
   std::vector<std::unique_ptr<Script>> scripts_;

@@ -62,6 +62,7 @@ void Run::audit(Verdict& verdict) {
   });
   finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
   finish_taps();
+  judge_deeds();
   count(verdict);
   note_violations(verdict);
   if (log_.count() > 0) {

@@ -43,8 +43,9 @@ bool Run::accepted() const {
 }
 
 bool Run::close() {
-  for (const Connection& connection : connections_) {
+  for (Connection& connection : connections_) {
     if (connection.relay) {
+      connection.silenced = connection.relay->ordered(RelayOrder::stall) && connection.relay->moved_bytes() == 0;
       connection.relay->order(RelayOrder::flow);
     }
   }

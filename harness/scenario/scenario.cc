@@ -55,6 +55,7 @@ constexpr std::array table<Peer>{
     Word{Peer::subject, "subject"},
     Word{Peer::plaintext, "plaintext"},
     Word{Peer::plaintext_client, "plaintext_client"},
+    Word{Peer::nobody, "nobody"},
 };
 
 template <>
@@ -163,6 +164,10 @@ RIG_WORDS(Condition);
 RIG_WORDS(Where);
 
 #undef RIG_WORDS
+
+bool plays(Peer peer, Side side) noexcept {
+  return side == Side::client ? peer != Peer::plaintext_client : peer != Peer::plaintext && peer != Peer::nobody;
+}
 
 std::string cell_name(const Cell& cell) {
   std::string name = cell.client + "~" + cell.server + ".";

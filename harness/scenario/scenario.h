@@ -54,10 +54,14 @@ struct Cell {
 
 // Peer is what stands on the server's side of the wire.
 enum class Peer : std::uint8_t {
-  subject,          // the subject itself
-  plaintext,        // a raw TCP server that answers in plain text and never speaks TLS
-  plaintext_client  // a raw TCP client that talks plain text to the subject's server
+  subject,           // the subject itself
+  plaintext,         // a raw TCP server that answers in plain text and never speaks TLS
+  plaintext_client,  // a raw TCP client that talks plain text to the subject's server
+  nobody             // a port at which nobody listens
 };
+
+// plays says that the subject itself is on that side, and no raw program.
+bool plays(Peer peer, Side side) noexcept;
 
 // Settings are what the connections of a scenario have in common. 0 in a limit means the subject's default.
 struct Settings {
@@ -68,6 +72,7 @@ struct Settings {
   bool fresh_process = false;    // the scenario runs in a newly executed process
   Peer peer = Peer::subject;
   bool renegotiation = false;  // both contexts allow renegotiation
+  bool strangers = false;      // the client trusts another authority than the server's, or has another key
   std::uint32_t queue_ops = 0;
   std::uint64_t queue_bytes = 0;
   std::uint64_t kernel_send_bytes = 0;

@@ -150,6 +150,9 @@ Wrong ScenarioCheck::wrong_settings() const {
     return "there are at most " + std::to_string(TextLimits::connections) + " connections, and 'connections' is " +
            std::to_string(connections);
   }
+  if (scenario_.settings.strangers && scenario_.cell.tls == TlsChoice::none) {
+    return "plain TCP trusts everybody: there are no strangers";
+  }
   for (const Reach& reach : scenario_.reaches) {
     if (reach.at_least == 0) {
       return "'reach " + reach.counter + " >= 0' demands nothing: every run reaches it";
@@ -179,7 +182,7 @@ void ScenarioCheck::sum_up() {
 }
 
 bool ScenarioCheck::plays(Side side) const {
-  return scenario_.settings.peer != (side == Side::client ? Peer::plaintext_client : Peer::plaintext);
+  return rig::plays(scenario_.settings.peer, side);
 }
 
 bool ScenarioCheck::echoes(Side side) const {
@@ -207,7 +210,7 @@ Wrong ScenarioCheck::wrong_place(Side side, const std::optional<std::uint32_t>& 
   }
   if (!plays(side)) {
     return "with 'peer " + std::string(word(scenario_.settings.peer)) + "' the " + std::string(word(side)) +
-           " is a raw program, and not the subject";
+           (scenario_.settings.peer == Peer::nobody ? " is not there" : " is a raw program, and not the subject");
   }
   return std::nullopt;
 }

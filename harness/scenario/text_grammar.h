@@ -41,6 +41,7 @@ inline constexpr std::array settings_fields{
     SettingsField{"fresh_process", &Settings::fresh_process},
     SettingsField{"peer", &Settings::peer},
     SettingsField{"renegotiation", &Settings::renegotiation},
+    SettingsField{"strangers", &Settings::strangers},
     SettingsField{"queue_ops", &Settings::queue_ops},
     SettingsField{"queue_bytes", &Settings::queue_bytes},
     SettingsField{"kernel_send_bytes", &Settings::kernel_send_bytes},

@@ -43,14 +43,23 @@ Address loopback(bool ipv6, std::uint16_t port) {
   return address;
 }
 
-std::expected<int, Error> listen_on_loopback(bool ipv6, int flags) {
-  const int listening = ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-  if (listening < 0) {
+std::expected<int, Error> bind_to_loopback(bool ipv6, int flags) {
+  const int bound = ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+  if (bound < 0) {
     return std::unexpected(system_error("socket", errno));
   }
   const Address address = loopback(ipv6, 0);
-  if (::bind(listening, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) != 0 ||
-      ::listen(listening, 16) != 0) {
+  if (::bind(bound, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) != 0) {
+    const Error error = system_error("bind", errno);
+    ::close(bound);
+    return std::unexpected(error);
+  }
+  return bound;
+}
+
+std::expected<int, Error> listen_on_loopback(bool ipv6, int flags) {
+  RIG_TRY(listening, bind_to_loopback(ipv6, flags));
+  if (::listen(listening, 16) != 0) {
     const Error error = system_error("listen", errno);
     ::close(listening);
     return std::unexpected(error);
@@ -164,6 +173,15 @@ struct Relay::Sockets {
   }
 };
 
+std::expected<std::unique_ptr<ClosedPort>, Error> ClosedPort::open(bool ipv6) {
+  RIG_TRY(bound, bind_to_loopback(ipv6, 0));
+  return std::unique_ptr<ClosedPort>(new ClosedPort(bound, port_of(bound)));
+}
+
+ClosedPort::~ClosedPort() {
+  ::close(bound_);
+}
+
 Relay::Relay(std::unique_ptr<Sockets> sockets, std::uint16_t port, Signal& signal)
     : sockets_(std::move(sockets)), port_(port), signal_(signal), thread_([this] { main(); }) {}
 
@@ -188,6 +206,7 @@ Relay::~Relay() {
 }
 
 void Relay::order(RelayOrder order) {
+  orders_ |= bit(order);
   order_ = order;
   const std::uint64_t one = 1;
   static_cast<void>(::write(sockets_->wake, &one, sizeof(one)));

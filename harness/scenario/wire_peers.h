@@ -28,6 +28,9 @@ class Relay {
   // without passing on, or even reading, anything more.
   void order(RelayOrder order);
 
+  // ordered says whether such an order was ever given.
+  bool ordered(RelayOrder order) const { return (orders_.load() & bit(order)) != 0; }
+
   // moved_bytes is how much was passed on so far, both ways.
   std::uint64_t moved_bytes() const { return moved_bytes_.load(); }
 
@@ -36,14 +39,30 @@ class Relay {
   Relay(std::unique_ptr<Sockets> sockets, std::uint16_t port, Signal& signal);
   void main();
   bool carry_out(RelayOrder order);
+  static unsigned bit(RelayOrder order) { return 1u << static_cast<unsigned>(order); }
 
   std::unique_ptr<Sockets> sockets_;
   const std::uint16_t port_;
   Signal& signal_;
   std::atomic<RelayOrder> order_{RelayOrder::flow};
+  std::atomic<unsigned> orders_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> moved_bytes_{0};
   std::thread thread_;
+};
+
+// ClosedPort is a port of the loopback at which nobody listens, as long as it lives. Owns: the socket that has it.
+class ClosedPort {
+ public:
+  static std::expected<std::unique_ptr<ClosedPort>, Error> open(bool ipv6);
+  ~ClosedPort();
+  std::uint16_t port() const { return port_; }
+
+ private:
+  ClosedPort(int bound, std::uint16_t port) : bound_(bound), port_(port) {}
+
+  const int bound_;
+  const std::uint16_t port_;
 };
 
 // PlaintextServer accepts connections, reads a little, answers in plain HTTP, and closes. Owns: its thread and sockets.

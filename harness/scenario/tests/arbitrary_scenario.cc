@@ -82,6 +82,7 @@ Settings any_settings() {
   settings.fresh_process = any_bool();
   settings.peer = any_of<Peer>();
   settings.renegotiation = any_bool();
+  settings.strangers = any_bool();
   settings.queue_ops = any_number<std::uint32_t>();
   settings.queue_bytes = any_number<std::uint64_t>();
   settings.kernel_send_bytes = any_number<std::uint64_t>();

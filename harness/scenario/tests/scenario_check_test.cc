@@ -57,6 +57,8 @@ constexpr Refusal refusals[] = {
      "expectation 0 (client 2): there is no connection 2: the scenario has 2, counted from 0"},
     {"set peer plaintext\nthread server 0 loop\n await closed\n",
      "thread 1 (server 0): with 'peer plaintext' the server is a raw program, and not the subject"},
+    {"set peer nobody\nthread server 0 loop\n await closed\n",
+     "thread 1 (server 0): with 'peer nobody' the server is not there"},
     {"set peer plaintext_client\n",
      "thread 0 (client): with 'peer plaintext_client' the client is a raw program, and not the subject"},
     {"set peer plaintext\nthread client 0 loop\n await established\n",

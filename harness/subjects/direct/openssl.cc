@@ -29,17 +29,6 @@ using PrivateKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 constexpr const char* psk_suites = "PSK-AES128-GCM-SHA256:PSK-AES128-CBC-SHA256";
 constexpr const char* psk_suites_13 = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 
-// take_error makes an Error of what lies in the queue, and empties it.
-Error take_error(Code otherwise, const char* doing) noexcept {
-  const unsigned long number = ERR_peek_error();
-  const char* const reason = ERR_reason_error_string(number);
-  const Code code = ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE ? Code::no_memory : otherwise;
-  const Error error = error_of(code, static_cast<std::int64_t>(number), "%s failed: %s", doing,
-                               reason != nullptr ? reason : "the library gave no reason");
-  ERR_clear_error();
-  return error;
-}
-
 // code_of is the class of a failure that the library reports in its queue.
 Code code_of(unsigned long number, bool in_handshake) noexcept {
   const int reason = ERR_GET_REASON(number);
@@ -60,10 +49,27 @@ Code code_of(unsigned long number, bool in_handshake) noexcept {
     case SSL_R_PSK_IDENTITY_NOT_FOUND:
     case SSL_R_BINDER_DOES_NOT_VERIFY:
     case SSL_R_DIGEST_CHECK_FAILED:
+    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
       return in_handshake ? Code::handshake_failed : Code::protocol;
     default:
       return Code::protocol;
   }
+}
+
+// take_error makes an Error of the queue, and empties it. The entry that says most is the first of the protocol's own,
+// which need not be the first of all. Without a class of `doing` it is the entry's.
+Error take_error(std::optional<Code> otherwise, const char* doing, bool in_handshake = false) noexcept {
+  unsigned long telling = ERR_get_error();
+  while (const unsigned long number = ERR_get_error()) {
+    const bool told = ERR_GET_LIB(telling) == ERR_LIB_SSL || ERR_GET_REASON(telling) == ERR_R_MALLOC_FAILURE;
+    telling = !told && ERR_GET_LIB(number) == ERR_LIB_SSL ? number : telling;
+  }
+  const char* const reason = ERR_reason_error_string(telling);
+  const Code code = ERR_GET_REASON(telling) == ERR_R_MALLOC_FAILURE
+                        ? Code::no_memory
+                        : otherwise.value_or(code_of(telling, in_handshake));
+  return error_of(code, static_cast<std::int64_t>(telling), "%s failed: %s", doing,
+                  reason != nullptr ? reason : "the library gave no reason");
 }
 
 class OpensslSession final : public Session {
@@ -118,7 +124,6 @@ class OpensslSession final : public Session {
   }
 
   Error failure(int kind, int errno_value) const noexcept {
-    const unsigned long number = ERR_peek_error();
     // Behind the peer's close_notify the library calls whatever fails "zero return": only a read has met the end then.
     if (kind == SSL_ERROR_ZERO_RETURN && errno_value == 0) {
       return Error(Code::handshake_failed, "the peer closed the connection");
@@ -129,7 +134,7 @@ class OpensslSession final : public Session {
       return errno_value == 0 ? Error(Code::truncated, "the peer's stream ended without close_notify")
                               : system_error("connection", errno_value);
     }
-    return take_error(code_of(number, SSL_is_init_finished(ssl_.get()) == 0), "the connection");
+    return take_error(std::nullopt, "the connection", SSL_is_init_finished(ssl_.get()) == 0);
   }
 
   const std::shared_ptr<const Context> context_;

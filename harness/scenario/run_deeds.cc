@@ -1,0 +1,90 @@
+// What the world did to each side of each connection, as far as the rig did it or saw it done, and law X1 about it.
+#include <algorithm>
+
+#include "harness/scenario/run.h"
+
+namespace rig {
+namespace {
+
+bool is_error_of_world(const lab::Fault& fault) {
+  return fault.kind == lab::FaultKind::error || fault.kind == lab::FaultKind::option ||
+         fault.kind == lab::FaultKind::no_memory;
+}
+
+// resets says that a listed fault resets `connection`.
+bool resets(const Scenario& scenario, std::uint32_t connection) {
+  return std::ranges::any_of(scenario.lab.faults, [connection](const lab::Fault& fault) {
+    return fault.kind == lab::FaultKind::reset && fault.connection.value_or(connection) == connection;
+  });
+}
+
+}  // namespace
+
+// A side that began to end the connection, or that has seen its clean end, is not asked how it was ended by others.
+void Run::judge_deeds() {
+  if (scenario_.memory_may_fail || std::ranges::any_of(scenario_.lab.faults, is_error_of_world)) {
+    return;
+  }
+  for (const Connection& connection : connections_) {
+    for (const End* end : {connection.client.get(), connection.server.get()}) {
+      if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value()) {
+        continue;
+      }
+      if (const auto deed = deed_to(connection, *end); deed.has_value()) {
+        judge_outcome(end->name(), *deed, end->closed_outcome().error, log_);
+      }
+    }
+  }
+}
+
+std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) const {
+  if (connection.relay) {
+    return deed_of_relay(connection, end);
+  }
+  if (scenario_.settings.peer == Peer::nobody) {
+    return Deed::nobody_listens;
+  }
+  if (resets(scenario_, end.plan().connection)) {
+    return connection.was_cut && !end.ended() ? std::optional(Deed::reset) : std::nullopt;
+  }
+  if (scenario_.settings.strangers) {
+    // A certificate is judged by the client, the key by the server, which is the first to see a proof of it.
+    const Side judge = scenario_.cell.auth == Auth::certificate ? Side::client : Side::server;
+    return end.plan().side == judge ? Deed::distrusted : Deed::dismissed;
+  }
+  return deed_of_peer(connection, end);
+}
+
+std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& end) const {
+  const Relay& relay = *connection.relay;
+  const bool reset = relay.ordered(RelayOrder::reset);
+  const bool fin = relay.ordered(RelayOrder::fin);
+  if (!end.connected()) {
+    return connection.silenced && !reset && !fin ? std::optional(Deed::silence) : std::nullopt;
+  }
+  if (reset && !fin) {
+    return Deed::reset;
+  }
+  const bool tells = (capabilities(end.plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
+  return fin && !reset && tells ? std::optional(Deed::cut) : std::nullopt;
+}
+
+// A peer that closed in the orderly way, and not by its deadline, is heard to the end by whoever has nothing left to
+// send to it; one that did nothing but abort has reset the connection. Whatever was mixed is neither.
+std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& end) const {
+  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  if (peer == nullptr || !peer->left_by().has_value() || !peer->connected() || !end.connected() ||
+      !peer->closed_outcome().came) {
+    return std::nullopt;
+  }
+  if (*peer->left_by() == Verb::close_graceful) {
+    const auto told = peer->closed_outcome().error;
+    const bool whole = !peer->aborted_itself() && !(told.has_value() && told->code() == Code::aborted) &&
+                       !connection.was_cut && !end.first_failed_op().has_value();
+    return whole ? std::optional(Deed::orderly_end) : std::nullopt;
+  }
+  const bool aborts = *peer->left_by() == Verb::close_abort || *peer->left_by() == Verb::destroy;
+  return aborts && !end.ended() ? std::optional(Deed::reset) : std::nullopt;
+}
+
+}  // namespace rig

@@ -1,0 +1,96 @@
+#include "harness/subjects/canary/mix_up.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <vector>
+
+#include "harness/base/check.h"
+
+namespace rig {
+namespace {
+
+struct Told {
+  MixUp mix_up;
+  std::vector<rig_status> true_ones;
+  rig_status told;
+};
+
+const rig_subject* inner = nullptr;
+rig_subject table{};
+rig_socket_callbacks app{};
+MixUp active = MixUp::none;
+
+const Told& told() {
+  static const std::array<Told, 8> all{{
+      {MixUp::none, {}, RIG_OK},
+      {MixUp::truncation_as_end, {RIG_TRUNCATED}, RIG_OK},
+      {MixUp::end_as_truncation, {RIG_OK}, RIG_TRUNCATED},
+      {MixUp::reset_as_end, {RIG_RESET}, RIG_OK},
+      {MixUp::timeout_as_reset, {RIG_TIMEOUT}, RIG_RESET},
+      {MixUp::refusal_as_timeout, {RIG_REFUSED}, RIG_TIMEOUT},
+      {MixUp::distrust_as_reset, {RIG_VERIFICATION_FAILED, RIG_HANDSHAKE_FAILED}, RIG_RESET},
+      {MixUp::dismissal_as_end, {RIG_PEER_ALERT}, RIG_OK},
+  }};
+  return *std::ranges::find(all, active, &Told::mix_up);
+}
+
+void on_closed(void* user, const rig_error* error) {
+  const rig_status status = error != nullptr ? error->status : RIG_OK;
+  if (std::ranges::find(told().true_ones, status) == told().true_ones.end()) {
+    app.closed(user, error);
+    return;
+  }
+  rig_error other{};
+  other.status = told().told;
+  std::snprintf(other.detail, sizeof other.detail, "told by the canary");
+  app.closed(user, other.status == RIG_OK ? nullptr : &other);
+}
+
+// Two loops may ask for it at once; the first to come makes it.
+const rig_socket_callbacks* spoiled(const rig_socket_callbacks* callbacks) {
+  static const rig_socket_callbacks spoilt = [callbacks] {
+    app = *callbacks;
+    rig_socket_callbacks made = *callbacks;
+    made.closed = on_closed;
+    return made;
+  }();
+  return &spoilt;
+}
+
+rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::uint16_t port,
+                   const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
+                   rig_socket** socket, rig_error* error) {
+  return inner->connect(loop, context, host, port, config, spoiled(callbacks), user, socket, error);
+}
+
+void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user) {
+  inner->adopt(socket, spoiled(callbacks), user);
+}
+
+}  // namespace
+
+std::span<const MixUpKind> mix_ups() {
+  static constexpr std::array<MixUpKind, 7> kinds{{
+      {MixUp::truncation_as_end, "truncation_as_end"},
+      {MixUp::end_as_truncation, "end_as_truncation"},
+      {MixUp::reset_as_end, "reset_as_end"},
+      {MixUp::timeout_as_reset, "timeout_as_reset"},
+      {MixUp::refusal_as_timeout, "refusal_as_timeout"},
+      {MixUp::distrust_as_reset, "distrust_as_reset"},
+      {MixUp::dismissal_as_end, "dismissal_as_end"},
+  }};
+  return kinds;
+}
+
+const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up) {
+  RIG_CHECK(subject != nullptr && subject != &table);
+  inner = subject;
+  active = mix_up;
+  table = *subject;
+  table.connect = connect;
+  table.adopt = adopt;
+  return &table;
+}
+
+}  // namespace rig

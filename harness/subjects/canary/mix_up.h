@@ -1,0 +1,39 @@
+// Mix-ups: subjects that tell one class of outcome as another. The canaries of law X1.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "harness/base/error.h"
+#include "harness/subjects/subject.h"
+
+namespace rig {
+
+// MixUp is what is taken for what.
+enum class MixUp : std::uint8_t {
+  none,
+  truncation_as_end,
+  end_as_truncation,
+  reset_as_end,
+  timeout_as_reset,
+  refusal_as_timeout,
+  distrust_as_reset,  // a failed verification, and a handshake that failed by a key
+  dismissal_as_end,   // the peer's alert
+};
+
+// MixUpKind is its name ("truncation_as_end").
+struct MixUpKind {
+  MixUp mix_up;
+  std::string_view name;
+};
+
+// mix_ups lists all but `none`.
+std::span<const MixUpKind> mix_ups();
+
+// make_mix_up wraps `inner`, which must outlive its use, so that every `closed` is told wrong; a `connected` with an
+// error stays one. There is one in the process, which must be made while no run is under way; all sockets of
+// the process have one table of callbacks.
+const rig_subject* make_mix_up(const rig_subject* inner, MixUp mix_up);
+
+}  // namespace rig
