@@ -166,8 +166,13 @@ void add_others(Parser& parser) {
   parser.doctor_verb->add_flag("--json", parser.doctor.json, "one line of JSON per entry");
 
   CLI::App& report =
-      *(parser.report_verb = parser.app.add_subcommand("report", "write the report anew from its verdicts.jsonl"));
-  report.add_option("folder", parser.report.folder, "the folder that `run --report` wrote")->type_name("")->required();
+      *(parser.report_verb = parser.app.add_subcommand(
+            "report", "write the report anew from its verdicts.jsonl, or the page of the zoo from its mutants.json"));
+  report
+      .add_option("folder", parser.report.folder,
+                  "the folder that `run --report` wrote, or what `ci/mutants --json` wrote")
+      ->type_name("")
+      ->required();
 }
 
 void add_probe(Parser& parser) {

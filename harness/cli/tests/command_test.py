@@ -428,6 +428,15 @@ class Run(Command):
         self.assertTrue(os.path.exists(os.path.join(self.at, "report", "index.html")))
         self.assertEqual(os.listdir(os.path.join(self.at, "report", "failures")), kept)
 
+    def test_report_of_the_zoo(self):
+        self.write("zoo.json", '{"mutants": [], "summary": {"survived": []}}')
+        result = self.tlsrig("report", "zoo.json")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "report: zoo.html\n", ""))
+        self.assertIn("zoo.html", os.listdir(self.at))
+        self.write("other.json", "[1]")
+        self.refused(2, "other.json: no report of ci/mutants", "report", "other.json")
+        self.refused(2, "cannot read none.json", "report", "none.json")
+
     def test_report_of_nothing(self):
         self.refused(2, "verdicts.jsonl", "report", ".")
         self.write("verdicts.jsonl", "nonsense\n")
