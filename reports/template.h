@@ -1,4 +1,4 @@
-// The page's template, compiled in: a binary of the rig looks for no file at run time.
+// The pages' templates, compiled in: a binary of the rig looks for no file at run time.
 #pragma once
 
 #include <string_view>
@@ -7,5 +7,8 @@ namespace rig {
 
 // index_template is the text of templates/index.html, in the mustache language.
 std::string_view index_template() noexcept;
+
+// mutants_template is that of templates/mutants.html.
+std::string_view mutants_template() noexcept;
 
 }  // namespace rig

@@ -5,9 +5,36 @@
 #include <string_view>
 #include <utility>
 
+#include "harness/base/prng.h"
+
 namespace rig::cli {
 
-Agenda::Agenda(const RunCommand& command, std::vector<Case> cases) : command_(command), cases_(std::move(cases)) {
+namespace {
+
+// mixed takes one case of each suite in turn; within a suite they come as `seed` shuffles them.
+std::vector<Case> mixed(std::vector<Case> cases, std::uint64_t seed) {
+  Prng prng(seed);
+  for (std::size_t left = cases.size(); left > 1; --left) {
+    std::swap(cases[left - 1], cases[prng.below(left)]);
+  }
+  std::map<std::string_view, std::size_t> taken;
+  std::vector<std::pair<std::size_t, std::size_t>> turns;  // of each case, and the case
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    turns.emplace_back(taken[cases[i].suite->name]++, i);
+  }
+  std::ranges::sort(turns);
+  std::vector<Case> ordered;
+  for (const auto& [turn, i] : turns) {
+    ordered.push_back(std::move(cases[i]));
+  }
+  return ordered;
+}
+
+}  // namespace
+
+Agenda::Agenda(const RunCommand& command, std::vector<Case> cases)
+    : command_(command),
+      cases_(command.order == Order::mixed ? mixed(std::move(cases), command.seeds.first) : std::move(cases)) {
   seed_ = command.seeds.first;
   std::map<std::string_view, std::uint64_t> cells;
   for (const Case& one : cases_) {

@@ -13,8 +13,8 @@
 namespace rig::cli {
 
 // Agenda hands out the cases, seed by seed. In the lab a suite of few cells gets more seeds than one of many, unless
-// the command says which. Where allocations are to fail, each green case is followed by its runs without memory: one
-// for each place that allocates, and each mode.
+// the command says which. In mixed order the suites take turns. Where allocations are to fail, each green case is
+// followed by its runs without memory: one for each place that allocates, and each mode.
 class Agenda {
  public:
   // `command` must outlive it.

@@ -27,6 +27,7 @@ struct Typed {
   std::string duration;
   std::string world = "loopback";
   std::string auth;
+  std::string order = "listed";
   std::string no_memory;
   std::string no_memory_every = "1";
   std::string jobs;
@@ -60,6 +61,8 @@ void add_selection(CLI::App& verb, Selection& selection, Typed& typed) {
   verb.add_option("--suite", selection.suites, "only this suite (may be repeated)")->type_name("NAME");
   verb.add_option("--client", selection.client, "only this library on the client's side")->type_name("LIBRARY");
   verb.add_option("--server", selection.server, "only this library on the server's side")->type_name("LIBRARY");
+  verb.add_option("--backend", selection.backend, "only pairings with this library on either side")
+      ->type_name("LIBRARY");
   verb.add_option("--tls", typed.tls, "only this version: 1.2, 1.3, or none for plain TCP")->type_name("VERSION");
   verb.add_option("--poller", typed.poller, "only this poller: epoll, poll or select")->type_name("POLLER");
   verb.add_option("--fast-track", typed.fast_track, "whether a send may complete at once: on, off or both (default)")
@@ -105,6 +108,11 @@ void add_run(Parser& parser) {
   verb.add_option("--for", typed.duration, "go on, seed after seed, until this time has passed (60s, 5m, 2h)")
       ->type_name("TIME")
       ->excludes(seeds);
+  verb.add_option("--order", typed.order,
+                  "listed (default): suite after suite; mixed: the suites take turns, and the first seed shuffles the "
+                  "cells of each")
+      ->type_name("WHICH");
+  verb.add_flag("--stop-first", parser.run.stop_first, "end the run at the first verdict that is not green");
   verb.add_option("--jobs", typed.jobs, "cases side by side (default: one per processor)")->type_name("N")->take_last();
   verb.add_option("--report", typed.report, "write index.html, junit.xml and verdicts.jsonl there")
       ->type_name("DIR")
@@ -158,8 +166,13 @@ void add_others(Parser& parser) {
   parser.doctor_verb->add_flag("--json", parser.doctor.json, "one line of JSON per entry");
 
   CLI::App& report =
-      *(parser.report_verb = parser.app.add_subcommand("report", "write the report anew from its verdicts.jsonl"));
-  report.add_option("folder", parser.report.folder, "the folder that `run --report` wrote")->type_name("")->required();
+      *(parser.report_verb = parser.app.add_subcommand(
+            "report", "write the report anew from its verdicts.jsonl, or the page of the zoo from its mutants.json"));
+  report
+      .add_option("folder", parser.report.folder,
+                  "the folder that `run --report` wrote, or what `ci/mutants --json` wrote")
+      ->type_name("")
+      ->required();
 }
 
 void add_probe(Parser& parser) {
@@ -231,8 +244,8 @@ std::expected<void, Refusal> check_selection(const Typed& typed, Selection& sele
     RIG_TRY(auth, one_of<Auth>("--auth", typed.auth, {{"psk", Auth::psk}, {"certificate", Auth::certificate}}));
     selection.auth = auth;
   }
-  const bool narrowed = !selection.client.empty() || !selection.server.empty() || !typed.tls.empty() ||
-                        !typed.poller.empty() || fast_track.has_value();
+  const bool narrowed = !selection.client.empty() || !selection.server.empty() || !selection.backend.empty() ||
+                        !typed.tls.empty() || !typed.poller.empty() || fast_track.has_value();
   selection.matrix = narrowed ? Matrix::full : Matrix::quick;
   if (!typed.matrix.empty()) {
     RIG_TRY(matrix, one_of<Matrix>("--matrix", typed.matrix, {{"quick", Matrix::quick}, {"full", Matrix::full}}));
@@ -256,6 +269,8 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
   RIG_TRY(size, one_of<Size>("--size", typed.size.empty() ? by_world : typed.size,
                              {{"tiny", Size::tiny}, {"quick", Size::quick}, {"full", Size::full}}));
   run.size = size;
+  RIG_TRY(order, one_of<Order>("--order", typed.order, {{"listed", Order::listed}, {"mixed", Order::mixed}}));
+  run.order = order;
   for (const auto& [option, text] : {std::pair{"--seeds", typed.seeds}, std::pair{"--seed", typed.seed}}) {
     if (text.empty()) {
       continue;

@@ -35,6 +35,7 @@ struct Selection {
   std::vector<std::string> suites;
   std::string client;
   std::string server;
+  std::string backend;  // on either side
   std::optional<TlsChoice> tls;
   std::optional<PollerChoice> poller;
   std::optional<bool> fast_track;
@@ -47,6 +48,10 @@ struct Selection {
 // NoMemory is how allocations fail: one alone, or each from there on, or both in turn.
 enum class NoMemory : std::uint8_t { once, sticky, both };
 
+// Order is how the cases of one seed follow each other. mixed: the suites take turns, and the cells of each come as the
+// first seed shuffles them, so that a short run meets a bit of everything.
+enum class Order : std::uint8_t { listed, mixed };
+
 // RunCommand is `tlsrig run`.
 struct RunCommand {
   Selection selection;
@@ -57,6 +62,8 @@ struct RunCommand {
   std::size_t no_memory_every = 1;                    // only each so manieth of the places of no_memory
   std::optional<NoMemory> no_memory;                  // in the lab: each allocation of the subject fails in turn
   std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed
+  Order order = Order::listed;
+  bool stop_first = false;  // the first verdict that is not green ends the run
   std::size_t jobs = 1;
   std::optional<std::string> report_folder;
   std::optional<std::string> keep_folder;

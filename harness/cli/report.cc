@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "harness/cli/verbs.h"
+#include "reports/mutants.h"
 
 namespace rig::cli {
 namespace {
@@ -32,6 +33,28 @@ std::vector<ReportFile> other_files(const fs::path& folder) {
   return files;
 }
 
+// The page of a report of ci/mutants, beside it under the same name.
+int rewrite_zoo(const fs::path& json) {
+  std::ifstream source(json, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(source), {}};
+  if (!source) {
+    return refuse({exit_usage, "cannot read " + json.string()});
+  }
+  const auto html = mutants_html(text);
+  if (!html.has_value()) {
+    return refuse({exit_usage, json.string() + ": " + std::string(html.error().detail())});
+  }
+  const fs::path page = fs::path(json).replace_extension(".html");
+  std::ofstream file(page, std::ios::binary | std::ios::trunc);
+  file << *html;
+  file.close();
+  if (!file) {
+    return refuse({exit_lacking, "cannot write " + page.string()});
+  }
+  std::printf("report: %s\n", page.c_str());
+  return exit_green;
+}
+
 }  // namespace
 
 std::string made_at() {
@@ -47,6 +70,9 @@ std::string made_at() {
 }
 
 int rewrite_report(const ReportCommand& command) {
+  if (command.folder.ends_with(".json")) {
+    return rewrite_zoo(command.folder);
+  }
   auto verdicts = read_verdicts(command.folder);
   if (!verdicts.has_value()) {
     return refuse({exit_usage, std::string(verdicts.error().detail())});

@@ -146,6 +146,9 @@ class Session {
         }
         agenda_.follow(running.scenario, finished.verdict);
         take(finished, running.scenario);
+        if (command_.stop_first && tally_.bad() > 0) {
+          return std::nullopt;  // what still runs has no verdict
+        }
       }
       if (interrupts_.came()) {
         progress_.line("interrupted: the cases that still run are stopped");

@@ -35,6 +35,7 @@ bool selects(const Selection& selection, const Case& one) {
   return (suites.empty() || std::ranges::find(suites, one.suite->name) != suites.end()) &&
          (selection.client.empty() || cell.client == selection.client) &&
          (selection.server.empty() || cell.server == selection.server) &&
+         (selection.backend.empty() || cell.client == selection.backend || cell.server == selection.backend) &&
          (!selection.tls.has_value() || cell.tls == *selection.tls) &&
          (!selection.poller.has_value() || cell.poller == *selection.poller) &&
          (!selection.fast_track.has_value() || cell.fast_track == *selection.fast_track);
@@ -77,7 +78,8 @@ std::expected<std::vector<Case>, Refusal> select_cases(const Selection& selectio
       return std::unexpected(Refusal{exit_usage, unknown("suite", name, names)});
     }
   }
-  for (const auto& [option, name] : {std::pair{"--client", selection.client}, {"--server", selection.server}}) {
+  for (const auto& [option, name] :
+       {std::pair{"--client", selection.client}, {"--server", selection.server}, {"--backend", selection.backend}}) {
     if (auto wrong = check_library(option, name, subject); wrong.has_value()) {
       return std::unexpected(std::move(*wrong));
     }

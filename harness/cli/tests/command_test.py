@@ -86,6 +86,10 @@ class WrongUsage(Command):
         self.refused(2, "--client: the subject plain has no library 'nul'; did you mean 'null'?",
                      "run", "--subject", "plain", "--client", "nul")
 
+    def test_a_library_on_either_side(self):
+        self.refused(2, "--backend: the subject plain has no library 'nul'", "run", "--subject", "plain",
+                     "--backend", "nul")
+
     def test_library_that_is_not_there(self):
         self.refused(3, "--server: the subject plain has no library 'openssl'; there is null",
                      "run", "--subject", "plain", "--server", "openssl")
@@ -324,6 +328,27 @@ class Run(Command):
         self.assertGreater(len(seeds), 1)
         self.assertEqual(seeds, list(range(10, 10 + len(seeds))))
 
+    def test_mixed_order_lets_the_suites_take_turns(self):
+        def order(*more):
+            result = self.tlsrig("run", "--subject", "plain", "--suite", "send_load", "--suite", "bidir", "--size",
+                                 "tiny", "--order", "mixed", "--json", "--jobs", "1", *more)
+            self.assertEqual(result.returncode, 0, result)
+            return [(v["suite"], v["cell"]) for v in map(json.loads, result.stdout.splitlines())]
+        once = order("--seed", "1")
+        self.assertEqual(order("--seed", "1"), once)
+        self.assertEqual(sorted(order("--seed", "2")), sorted(once))
+        self.assertNotEqual(order("--seed", "2"), once)
+        turns = len(once) // 2
+        self.assertEqual([{suite for suite, _ in once[2 * i:2 * i + 2]} for i in range(turns)],
+                         [{"send_load", "bidir"}] * turns)
+
+    def test_the_first_failure_can_end_the_run(self):
+        arguments = ["run", "--subject", BAD, *ONE, "--keep", "kept", "--seeds", "1..5", "--json", "--jobs", "1"]
+        result = self.tlsrig(*arguments, "--stop-first", bad="abort")
+        self.assertEqual(result.returncode, 1, result)
+        self.assertEqual([json.loads(line)["verdict"] for line in result.stdout.splitlines()], ["fail"])
+        self.assertEqual(len(self.tlsrig(*arguments, bad="abort").stdout.splitlines()), 5)
+
     def test_ci_rigs_line_takes_other_words_for_what_it_has_set(self):
         with open(CI_RIG, encoding="utf-8") as file:
             line = re.search(r"^build/\S+/tlsrig (run .*) \"\$@\" ", file.read(), re.MULTILINE).group(1)
@@ -402,6 +427,15 @@ class Run(Command):
         self.assertEqual(again.returncode, 0, again)
         self.assertTrue(os.path.exists(os.path.join(self.at, "report", "index.html")))
         self.assertEqual(os.listdir(os.path.join(self.at, "report", "failures")), kept)
+
+    def test_report_of_the_zoo(self):
+        self.write("zoo.json", '{"mutants": [], "summary": {"survived": []}}')
+        result = self.tlsrig("report", "zoo.json")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "report: zoo.html\n", ""))
+        self.assertIn("zoo.html", os.listdir(self.at))
+        self.write("other.json", "[1]")
+        self.refused(2, "other.json: no report of ci/mutants", "report", "other.json")
+        self.refused(2, "cannot read none.json", "report", "none.json")
 
     def test_report_of_nothing(self):
         self.refused(2, "verdicts.jsonl", "report", ".")
@@ -482,6 +516,13 @@ class Lists(Command):
     def test_cases_are_selected_as_run_selects_them(self):
         names = self.tlsrig("list", "cases", *ONE[:-2]).stdout.split()
         self.assertEqual(names, ["stress.send_load.null~null.plain.epoll.fast_on"])
+
+    def test_a_backend_may_be_on_either_side(self):
+        cells = [name.split(".")[2] for name in
+                 self.tlsrig("list", "cases", "--suite", "send_load", "--backend", "openssl").stdout.split()]
+        every = [name.split(".")[2] for name in
+                 self.tlsrig("list", "cases", "--suite", "send_load", "--matrix", "full").stdout.split()]
+        self.assertEqual(cells, [cell for cell in every if "openssl" in cell.split("~")])
 
     def test_cases_for_ctest(self):
         result = self.tlsrig("list", "cases", *ONE[:-2], "--ctest", "/at/stress", "--output", "cases.cmake")
