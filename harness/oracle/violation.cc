@@ -21,8 +21,12 @@ std::string_view law_name(Law law) noexcept {
       return "C5";
     case Law::c6_quiet:
       return "C6";
+    case Law::c7_callbacks:
+      return "C7";
     case Law::s1_stream:
       return "S1";
+    case Law::r1_resources:
+      return "R1";
     case Law::x1_outcome:
       return "X1";
     case Law::h1_nothing_left:
@@ -63,8 +67,12 @@ std::string_view law_sentence(Law law) noexcept {
       return "completed bytes are the issued bytes, with the right status";
     case Law::c6_quiet:
       return "at quiet nothing is pending, armed or owned";
+    case Law::c7_callbacks:
+      return "callbacks come out of the loop's turn, one at a time, with no lock held";
     case Law::s1_stream:
       return "the bytes received are the bytes accepted, in order";
+    case Law::r1_resources:
+      return "sessions, descriptors and ops are given back, and what is queued is bounded";
     case Law::x1_outcome:
       return "clean end, truncation, reset, refusal, timeout and failed verification are told apart";
     case Law::h1_nothing_left:
@@ -105,7 +113,9 @@ std::span<const Law> all_laws() noexcept {
                                   Law::c4_order,
                                   Law::c5_status_and_bytes,
                                   Law::c6_quiet,
+                                  Law::c7_callbacks,
                                   Law::s1_stream,
+                                  Law::r1_resources,
                                   Law::x1_outcome,
                                   Law::h1_nothing_left,
                                   Law::h2_nothing_believed,

@@ -19,8 +19,8 @@ TEST(ViolationTest, EachLawHasANameAndASentenceOfItsOwn) {
     EXPECT_EQ(all_laws()[law], static_cast<Law>(law));
     EXPECT_EQ(law_from_name(law_name(static_cast<Law>(law))), static_cast<Law>(law));
   }
-  EXPECT_EQ(names, (std::set<std::string>{"C1", "C2", "C3", "C4", "C5", "C6", "E1", "E2", "E3", "F1", "H1", "H2", "H3",
-                                          "L1", "P1", "S1", "W1", "X1"}));
+  EXPECT_EQ(names, (std::set<std::string>{"C1", "C2", "C3", "C4", "C5", "C6", "C7", "E1", "E2", "E3",
+                                          "F1", "H1", "H2", "H3", "L1", "P1", "R1", "S1", "W1", "X1"}));
   EXPECT_EQ(sentences.size(), names.size());
   EXPECT_EQ(law_from_name("C99"), std::nullopt);
   EXPECT_EQ(law_from_name(""), std::nullopt);
