@@ -13,15 +13,16 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.settings.connections = rounds * 4;
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
+  constexpr std::uint64_t ops = 3;
   const std::uint64_t bytes = by_size(size, 512, 4096, 4096);
   std::uint32_t number = 0;
   for (std::uint32_t round = 0; round < rounds; ++round) {
     for (const Side leaver : {Side::client, Side::server}) {
       for (const Verb way : ways) {
         std::vector<Step> client{connect(), await(Condition::connected), await(Condition::established),
-                                 send(3, bytes, bytes), await(Condition::received)};
-        std::vector<Step> server{await(Condition::connected), await(Condition::established), send(3, bytes, bytes),
-                                 await(Condition::received)};
+                                 send(ops, bytes, bytes), await(Condition::received, ops * bytes)};
+        std::vector<Step> server{await(Condition::connected), await(Condition::established), send(ops, bytes, bytes),
+                                 await(Condition::received, ops * bytes)};
         std::vector<Step>& steps = leaver == Side::client ? client : server;
         std::vector<Step>& others = leaver == Side::client ? server : client;
         steps.push_back(align(number));

@@ -11,9 +11,9 @@ namespace rig::lab {
 namespace {
 
 // In the order of the enumerations.
-constexpr std::array<std::string_view, 14> kind_words{
-    "short_write", "short_read", "would_block",  "interrupted", "error",       "reset",    "delay",
-    "split",       "coalesce",   "sync_connect", "no_memory",   "errno_noise", "spurious", "option"};
+constexpr std::array<std::string_view, 16> kind_words{
+    "short_write", "short_read",   "would_block", "interrupted", "error",    "reset",  "delay", "split",
+    "coalesce",    "sync_connect", "no_memory",   "errno_noise", "spurious", "option", "stop",  "block"};
 constexpr std::array<std::string_view, 3> side_words{"any", "client", "server"};
 
 template <class Enum, std::size_t Count>
@@ -57,6 +57,10 @@ std::string_view sentence(FaultKind kind) {
       return "a poll reports a readiness that is not there, once";
     case FaultKind::option:
       return "setsockopt is refused with that errno";
+    case FaultKind::stop:
+      return "a send, and a receive, ends at that byte of the stream";
+    case FaultKind::block:
+      return "a send, and a receive, ends at that byte of the stream, and the next one answers EAGAIN once";
   }
   return "";
 }

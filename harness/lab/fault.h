@@ -27,15 +27,17 @@ enum class FaultKind : std::uint8_t {
   errno_noise,   // the call succeeds and leaves `amount` in errno
   spurious,      // a poll reports a readiness that is not there (one descriptor, once)
   option,        // setsockopt is refused with the errno `amount`
+  stop,          // a send of the stream, and a receive, ends at its byte `amount`
+  block,         // the same, and the next one answers EAGAIN, once, on a descriptor that does not wait
 };
 
 // FaultSide says which end of a connection is meant: client (which called connect) or server (which was accepted).
 enum class FaultSide : std::uint8_t { any, client, server };
 
 // Fault strikes the nth (from 1) call of `op` on that side of that connection; without a connection, the nth call on
-// any descriptor (no_memory: the nth allocation of the run). The faults of a stream (reset, delay, split, coalesce)
-// strike by byte offset, in the direction away from `side`, and have no op. Connections are known by the port of their
-// listener (name_connection).
+// any descriptor (no_memory: the nth allocation of the run). The faults of a stream (reset, delay, split, coalesce,
+// stop, block) strike by byte offset, in the direction away from `side`, and have no op. Connections are known by the
+// port of their listener (name_connection).
 struct Fault {
   std::uint32_t number = 0;
   FaultKind kind = FaultKind::short_write;

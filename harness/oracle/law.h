@@ -17,7 +17,9 @@ enum class Law : std::uint8_t {
   c4_order,             // completions in issue order
   c5_status_and_bytes,  // completed bytes = issued bytes, with the right status
   c6_quiet,             // at quiet nothing is pending, armed or owned
+  c7_callbacks,         // callbacks come out of the turn, one at a time, with no lock held
   s1_stream,            // bytes received = bytes accepted, in order
+  r1_resources,         // what was used is given back, what is queued is bounded
   x1_outcome,           // how a connection ended is told as what happened to it
   h1_nothing_left,      // a call leaves no ambient error behind
   h2_nothing_believed,  // an ambient error that was there before changes no outcome

@@ -55,6 +55,7 @@ End::End(EndWorld& world, LoopHost& host, EndPlan plan, StreamCheck& outgoing, S
       outgoing_(outgoing),
       incoming_(incoming),
       ledger_(name_, plan_.order_promised ? OpLedger::Order::promised : OpLedger::Order::free, world.log()),
+      queue_(name_, plan_.queue, world.log()),
       probe_(name_, world.log()) {}
 
 const rig_socket_callbacks& End::callbacks() {
@@ -124,6 +125,8 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   }
   if (result == RIG_SEND_COMPLETED) {
     ++completed_;
+  } else {
+    queue_.pending(payload.size());
   }
   world_.signal().changed();
   return result == RIG_SEND_COMPLETED ? SendAnswer::completed : SendAnswer::pending;
@@ -191,9 +194,9 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
 }
 
 void End::leave_by(Verb verb) {
-  std::optional<Verb> nothing;
+  int nothing = nobody_left;
   if (!ended_.load() && connected_.load() != 2 && !closed_outcome().came) {
-    left_by_.compare_exchange_strong(nothing, verb);
+    left_by_.compare_exchange_strong(nothing, static_cast<int>(verb));
   }
 }
 
@@ -231,6 +234,7 @@ void End::react(Event event, ByteView bytes) {
 }
 
 void End::perform_on_event(Verb verb, ByteView bytes) {
+  acted_inside_ = acted_inside_.load() || (verb != Verb::echo && verb != Verb::echo_elsewhere);
   switch (verb) {
     case Verb::echo:
       echo(bytes);
@@ -257,6 +261,12 @@ void End::perform_on_event(Verb verb, ByteView bytes) {
     case Verb::stop_listening:
       world_.stop_listening(*this);
       break;
+    case Verb::say:
+      say();
+      break;
+    case Verb::open_another:
+      world_.open_another(*this);
+      break;
     default:
       perform(verb);
       break;
@@ -272,6 +282,14 @@ void End::echo(ByteView bytes) {
   backlog_.insert(backlog_.end(), bytes.begin(), bytes.end());
   if (first) {
     perform(Verb::pause);
+  }
+}
+
+void End::say() {
+  constexpr std::size_t say_bytes = 64;
+  if (said_.load() < plan_.says) {
+    ++said_;
+    send(say_bytes, false);
   }
 }
 
@@ -302,8 +320,8 @@ void End::came(std::string_view name) {
 }
 
 void End::on_connected(void* user, const rig_error* error) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "connected");
   end.came("connected");
   {
     const MutexLock lock(end.mutex_);
@@ -316,8 +334,8 @@ void End::on_connected(void* user, const rig_error* error) {
 }
 
 void End::on_data(void* user, const uint8_t* bytes, size_t count) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "data");
   end.came("data");
   end.incoming_.received({bytes, count});
   end.world_.signal().changed();
@@ -325,8 +343,8 @@ void End::on_data(void* user, const uint8_t* bytes, size_t count) {
 }
 
 void End::on_ended(void* user) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "ended");
   end.came("ended");
   end.pending_at_end_ = end.ledger_.pending();
   end.ended_ = true;
@@ -339,11 +357,12 @@ void End::on_ended(void* user) {
 }
 
 void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "sent");
   end.probe_.after("sent");
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
   end.ledger_.completed(token, bytes, error_of(error));
+  end.queue_.completed(bytes, error != nullptr);
   if (error != nullptr) {
     const MutexLock lock(end.mutex_);
     if (!end.first_failed_op_.has_value()) {
@@ -356,8 +375,8 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
 }
 
 void End::on_writable(void* user) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "writable");
   end.came("writable");
   end.flush_backlog();
   end.world_.signal().changed();
@@ -365,10 +384,12 @@ void End::on_writable(void* user) {
 }
 
 void End::on_closed(void* user, const rig_error* error) {
-  const CalledBack called_back;
   auto& end = *static_cast<End*>(user);
+  const CalledBack called_back(end.name_, "closed");
   end.probe_.after("closed");
-  end.look();
+  if (end.look()) {
+    end.queue_.closed(end.last_look().ops_pending, end.last_look().queued_bytes);
+  }
   end.ledger_.closed();
   {
     const MutexLock lock(end.mutex_);
@@ -380,10 +401,10 @@ void End::on_closed(void* user, const rig_error* error) {
   end.world_.signal().changed();
 }
 
-void End::look() {
+bool End::look() {
   const Use use(*this);
   if (use.socket() == nullptr) {
-    return;
+    return false;
   }
   rig_socket_info info{};
   world_.subject().info(use.socket(), &info);
@@ -391,6 +412,7 @@ void End::look() {
   const MutexLock lock(mutex_);
   last_look_ = info;
   looked_ = true;
+  return true;
 }
 
 rig_socket_info End::last_look() const {

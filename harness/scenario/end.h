@@ -15,6 +15,7 @@
 #include "harness/base/mutex.h"
 #include "harness/oracle/hygiene_probe.h"
 #include "harness/oracle/op_ledger.h"
+#include "harness/oracle/resource_count.h"
 #include "harness/oracle/stream_check.h"
 #include "harness/scenario/loop_host.h"
 #include "harness/scenario/scenario.h"
@@ -38,6 +39,8 @@ class EndWorld {
   virtual End* next_on_side(const End& end) = 0;
   // stop_listening closes the listener that made, or would make, `end`; on the listener's loop only.
   virtual void stop_listening(const End& end) = 0;
+  // open_another opens a listener and a connection to it, on the loop of `end`.
+  virtual void open_another(const End& end) = 0;
 };
 
 // EndPlan is what an End was made for.
@@ -47,6 +50,8 @@ struct EndPlan {
   std::vector<Reaction> reactions;  // those that concern this end
   bool order_promised = true;
   bool memory_may_fail = false;  // a verb that is refused ends the connection, as a caller would
+  QueueBound queue;              // what the subject promised to queue at most
+  std::uint32_t says = 1;        // how many ops its reactions `say` send at most
 };
 
 // End holds the socket, the books of its ops and what came of it. Callbacks come on the loop's thread; send(),
@@ -88,10 +93,16 @@ class End {
   Outcome closed_outcome() const;
   bool aborted_itself() const { return aborted_itself_.load(); }
   // left_by is the verb by which this side's app began to end the connection, before it knew of any other end of it.
-  std::optional<Verb> left_by() const { return left_by_.load(); }
+  std::optional<Verb> left_by() const {
+    const int verb = left_by_.load();
+    return verb == nobody_left ? std::nullopt : std::optional(static_cast<Verb>(verb));
+  }
   // What reactions did to a socket that was still there: inside one of its own callbacks, or of another end's.
   bool aborted_inside() const { return aborted_inside_.load(); }
   bool destroyed_inside() const { return destroyed_inside_.load(); }
+  // acted_inside says that a reaction did something other than an echo; said is how many ops its reactions sent.
+  bool acted_inside() const { return acted_inside_.load(); }
+  std::uint32_t said() const { return said_.load(); }
   bool destroyed_by_other() const { return destroyed_by_other_.load(); }
   std::uint64_t writable_events() const { return counts_[static_cast<std::size_t>(Event::writable)].load(); }
   std::uint64_t completed() const { return completed_.load(); }
@@ -107,8 +118,8 @@ class End {
   std::uint64_t pending_seen() const { return pending_seen_.load(); }
   std::optional<Error> first_failed_op() const;
   std::optional<Error> first_refused_verb() const;
-  // look reads the socket's info, while it is there; last_look is the latest one.
-  void look();
+  // look reads the socket's info, while it is there, and says whether it was; last_look is the latest one.
+  bool look();
   rig_socket_info last_look() const;
   bool looked() const { return looked_.load(); }
   // echo_done follows each echo_elsewhere() when its bytes have been sent.
@@ -119,7 +130,8 @@ class End {
   StreamCheck& outgoing() { return outgoing_; }
   const StreamCheck& outgoing() const { return outgoing_; }
   const StreamCheck& incoming() const { return incoming_; }
-  LoopHost& host() { return host_; }
+  const QueueCount& queue() const { return queue_; }
+  LoopHost& host() const { return host_; }
   const EndPlan& plan() const { return plan_; }
   const std::string& name() const { return name_; }
 
@@ -140,6 +152,7 @@ class End {
     return has_socket() && !destroyed() && counts_[static_cast<std::size_t>(Event::closed)].load() == 0;
   }
   void echo(ByteView bytes);
+  void say();
   void flush_backlog();
   void close_when_through();
   void give_up();
@@ -156,6 +169,7 @@ class End {
   StreamCheck& outgoing_;
   StreamCheck& incoming_;
   OpLedger ledger_;
+  QueueCount queue_;
   HygieneProbe probe_;
 
   std::atomic<rig_socket*> socket_{nullptr};
@@ -166,12 +180,15 @@ class End {
   std::atomic<bool> closed_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> aborted_itself_{false};
-  std::atomic<std::optional<Verb>> left_by_{};
+  static constexpr int nobody_left = -1;
+  std::atomic<int> left_by_{nobody_left};
   std::atomic<bool> given_up_{false};
   std::atomic<bool> aborted_inside_{false};
   std::atomic<bool> destroyed_inside_{false};
   std::atomic<bool> destroyed_by_other_{false};
   std::atomic<bool> looked_{false};
+  std::atomic<bool> acted_inside_{false};
+  std::atomic<std::uint32_t> said_{0};
   std::atomic<bool> through_wanted_{false};
   std::atomic<int> echoes_elsewhere_{0};
   std::atomic<std::uint64_t> completed_{0};

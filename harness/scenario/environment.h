@@ -12,6 +12,10 @@ namespace rig {
 // descriptors_needed is how many descriptors a process must have free to run any case, with room to spare.
 inline constexpr std::size_t descriptors_needed = 256;
 
+// open_descriptors is how many sockets, pipes and pollers are open: in the lab those of its kernel, else those of this
+// process, as far as /proc tells.
+std::size_t open_descriptors();
+
 // descriptors_lacking says that fewer are free in this process, and what to do; nothing if there are enough. Without
 // /proc those that are open are not counted.
 std::optional<std::string> descriptors_lacking();

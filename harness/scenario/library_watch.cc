@@ -28,11 +28,13 @@ LibraryWatch::~LibraryWatch() {
 void LibraryWatch::entering(const DoorCall& call) noexcept {
   const lab::Acting rig(lab::Party::rig);
   laws_.entering(call);
+  sessions_.entering(call);
 }
 
 void LibraryWatch::left(const DoorCall& call, const DoorReturn& result) noexcept {
   const lab::Acting rig(lab::Party::rig);
   laws_.left(call, result);
+  sessions_.left(call);
 }
 
 void LibraryWatch::waiting(const DoorWait& wait) noexcept {

@@ -5,6 +5,7 @@
 
 #include "harness/base/library_door.h"
 #include "harness/oracle/door_laws.h"
+#include "harness/oracle/resource_count.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -25,6 +26,7 @@ class LibraryWatch final : public DoorObserver {
   void resumed(std::uint32_t thread) noexcept override;
   void waived(const void* session) noexcept override { laws_.waived(session); }
   bool poisons() const noexcept override { return laws_.poisons(); }
+  const SessionCount& sessions() const noexcept { return sessions_; }
 
   // control_enters and control_leaves tell the watch of the process, if there is one, that the calling thread goes into
   // the subject, by a verb or out of a callback, or comes back. They keep errno.
@@ -33,6 +35,7 @@ class LibraryWatch final : public DoorObserver {
 
  private:
   DoorLaws laws_;
+  SessionCount sessions_;
 };
 
 }  // namespace rig

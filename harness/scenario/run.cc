@@ -6,6 +6,7 @@
 #include "harness/base/check.h"
 #include "harness/engine/identities.h"
 #include "harness/scenario/app_door.h"
+#include "harness/scenario/environment.h"
 #include "harness/subjects/abi.h"
 
 namespace rig {
@@ -39,13 +40,14 @@ bool relay_is_ordered(const Scenario& scenario, std::uint32_t index) {
 
 Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
     : scenario_(scenario),
-      subject_(through_app_door(subject)),
+      subject_(through_app_door(subject, log_)),
       stall_limit_(stall_limit_us),
       connections_(scenario.settings.connections) {}
 
 Run::~Run() = default;
 
 Status Run::open() {
+  descriptors_before_ = open_descriptors();
   RIG_TRY_STATUS(open_loops());
   RIG_TRY_STATUS(open_contexts());
   if (scenario_.settings.peer == Peer::plaintext) {
@@ -203,13 +205,18 @@ EndPlan Run::plan(Side side, std::uint32_t index) const {
                .connection = index,
                .reactions = {},
                .order_promised = false,
-               .memory_may_fail = scenario_.memory_may_fail};
+               .memory_may_fail = scenario_.memory_may_fail,
+               .queue = {},
+               .says = scenario_.settings.says};
   for (const Reaction& reaction : scenario_.reactions) {
     if (reaction.side == side && reaction.connection.value_or(index) == index) {
       plan.reactions.push_back(reaction);
     }
   }
   plan.order_promised = (capabilities(side) & RIG_CAN_ORDER_COMPLETIONS) != 0;
+  if ((capabilities(side) & RIG_CAN_LIMIT_QUEUE) != 0) {
+    plan.queue = {.ops = scenario_.settings.queue_ops, .bytes = scenario_.settings.queue_bytes};
+  }
   return plan;
 }
 
@@ -257,8 +264,9 @@ Status Run::open_connection(std::uint32_t index) {
 
 Status Run::open_listener(Connection& connection) {
   static const rig_listener_callbacks callbacks{.accepted = [](void* user, rig_socket* socket) {
-    const CalledBack called_back;
-    static_cast<End*>(user)->adopt(socket);
+    auto& end = *static_cast<End*>(user);
+    const CalledBack called_back(end.name(), "accepted");
+    end.adopt(socket);
   }};
   const rig_socket_config config = socket_config(Side::server);
   rig_error error{};
@@ -355,6 +363,16 @@ void Run::stop_listening(const End& end) {
   if (listener != nullptr) {
     subject_.listener_close(std::exchange(listener, nullptr));
   }
+}
+
+void Run::open_another(const End& end) {
+  const VisitorPlan plan{.loop = end.host().loop(),
+                         .client = client_contexts_[0],
+                         .server = server_context_,
+                         .host = loopback_host(scenario_.cell)};
+  auto visitor = std::make_unique<Visitor>(subject_, plan, signal_);
+  const MutexLock lock(visitors_mutex_);
+  visitors_.push_back(std::move(visitor));
 }
 
 void Run::connect(End& end) {

@@ -20,6 +20,7 @@
 #include "harness/scenario/runner.h"
 #include "harness/scenario/script.h"
 #include "harness/scenario/signal.h"
+#include "harness/scenario/visitor.h"
 #include "harness/scenario/wire_peers.h"
 
 namespace rig {
@@ -79,6 +80,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   void echo_elsewhere(End& end, Bytes bytes) override;
   End* next_on_side(const End& end) override;
   void stop_listening(const End& end) override;
+  void open_another(const End& end) override;
   void connect(End& end) override;
   End* peer_of(const End& end) override;
   Relay* relay_of(const End& end) override;
@@ -114,11 +116,13 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   bool accepted() const;
   void close_every_end(Verb how);
   bool wait_for_closed();
+  bool visitors_finished();
   bool loop_quiet(LoopHost& host);
   void finish_streams(bool all_delivered);
   void open_taps();
   void finish_taps();
   void judge_deeds();
+  void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;
   std::optional<Deed> deed_of_relay(const Connection& connection, const End& end) const;
   std::optional<Deed> deed_of_peer(const Connection& connection, const End& end) const;
@@ -147,6 +151,9 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   std::vector<std::unique_ptr<Script>> scripts_;
   std::vector<std::thread> threads_;
   std::unique_ptr<EchoWorker> echo_worker_;
+  Mutex visitors_mutex_;
+  std::vector<std::unique_ptr<Visitor>> visitors_ RIG_GUARDED_BY(visitors_mutex_);
+  std::size_t descriptors_before_ = 0;
   bool close_asked_ = false;
   bool given_back_ = false;
 };

@@ -64,6 +64,7 @@ void Run::audit(Verdict& verdict) {
   finish_taps();
   judge_deeds();
   count(verdict);
+  judge_resources();
   note_violations(verdict);
   if (log_.count() > 0) {
     fail(verdict, report_of(verdict.violations.front()));
@@ -123,13 +124,27 @@ void Run::finish_taps() {
   for (std::size_t index = 0; index < taps_.size(); ++index) {
     const Connection& connection = connections_[index];
     const auto finish = [&](WireSide side, const End* end) {
-      const bool orderly = end != nullptr && !connection.relay && end->closed_outcome().came &&
+      const bool orderly = end != nullptr && end->connected() && !connection.relay && end->closed_outcome().came &&
                            !end->closed_outcome().error.has_value() && !end->aborted_itself();
       taps_[index]->finish(side, orderly);
     };
     finish(WireSide::client, connection.client.get());
     finish(WireSide::server, connection.server.get());
   }
+}
+
+// The rig's own peers have descriptors as well, and go first.
+void Run::judge_resources() {
+  if (!given_back_) {
+    return;
+  }
+  library_watch_.sessions().given_back(log_);
+  for (Connection& connection : connections_) {
+    connection.relay.reset();
+  }
+  plaintext_server_.reset();
+  closed_port_.reset();
+  judge_descriptors(descriptors_before_, open_descriptors(), log_);
 }
 
 void Run::audit_outcomes(Verdict& verdict) const {
@@ -253,6 +268,9 @@ void Run::count(Verdict& verdict) const {
     counters["closed"] += end.closed() ? 1 : 0;
     counters["aborted_itself"] += end.aborted_inside() ? 1 : 0;
     counters["destroyed_itself"] += end.destroyed_inside() ? 1 : 0;
+    most("queued_ops", end.queue().most_ops());
+    counters["acted_inside"] += end.acted_inside() ? 1 : 0;
+    counters["said"] += end.said();
     counters["destroyed_other"] += end.destroyed_by_other() ? 1 : 0;
     counters["writable_events"] += end.writable_events();
     most("pending_at_close", end.pending_at_close());

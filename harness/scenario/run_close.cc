@@ -23,12 +23,17 @@ void Run::close_every_end(Verb how) {
   });
 }
 
+bool Run::visitors_finished() {
+  const MutexLock lock(visitors_mutex_);
+  return std::ranges::all_of(visitors_, [](const auto& visitor) { return visitor->finished(); });
+}
+
 bool Run::wait_for_closed() {
   return signal_.wait_until(
       [this] {
         bool all = true;
         each_end([&all](End& end) { all = all && (!end.has_socket() || end.closed()); });
-        return all;
+        return all && visitors_finished();
       },
       stall_limit_);
 }

@@ -79,8 +79,11 @@ std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& e
   }
   if (*peer->left_by() == Verb::close_graceful) {
     const auto told = peer->closed_outcome().error;
-    const bool whole = !peer->aborted_itself() && !(told.has_value() && told->code() == Code::aborted) &&
-                       !connection.was_cut && !end.first_failed_op().has_value();
+    // What was sent to a peer that had left is answered by a reset.
+    const bool heard = peer->incoming().received_bytes() >= end.outgoing().accepted_bytes();
+    const bool whole = heard && !end.aborted_itself() && !peer->aborted_itself() &&
+                       !(told.has_value() && told->code() == Code::aborted) && !connection.was_cut &&
+                       !end.first_failed_op().has_value();
     return whole ? std::optional(Deed::orderly_end) : std::nullopt;
   }
   const bool aborts = *peer->left_by() == Verb::close_abort || *peer->left_by() == Verb::destroy;

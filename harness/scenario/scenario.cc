@@ -79,6 +79,8 @@ constexpr std::array table<Verb>{
     Word{Verb::echo_elsewhere, "echo_elsewhere"},
     Word{Verb::destroy_other, "destroy_other"},
     Word{Verb::stop_listening, "stop_listening"},
+    Word{Verb::say, "say"},
+    Word{Verb::open_another, "open_another"},
     Word{Verb::connect, "connect"},
     Word{Verb::send, "send"},
     Word{Verb::await, "await"},

@@ -77,6 +77,7 @@ struct Settings {
   std::uint64_t queue_bytes = 0;
   std::uint64_t kernel_send_bytes = 0;
   std::uint64_t kernel_recv_bytes = 0;
+  std::uint32_t says = 1;
   std::uint64_t handshake_timeout_us = 0;
   std::uint64_t close_timeout_us = 0;
   friend bool operator==(const Settings&, const Settings&) = default;
@@ -101,6 +102,8 @@ enum class Verb : std::uint8_t {
   echo_elsewhere,  // send them back from another thread
   destroy_other,   // close (abort) and destroy the next connection of the same side
   stop_listening,  // close the listener, from inside whatever callback this is
+  say,             // send a small op; at most Settings::says times for each end
+  open_another,    // open a listener and a connection to it, which end at once
   // for steps only
   connect,
   send,         // `count` ops, sizes between size_min and size_max; waits for `writable` when refused

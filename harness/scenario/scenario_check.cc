@@ -68,6 +68,11 @@ bool is_echo(Verb verb) {
   return verb == Verb::echo || verb == Verb::echo_elsewhere;
 }
 
+// What a reaction sends is not counted here.
+bool sends_inside(Verb verb) {
+  return is_echo(verb) || verb == Verb::say;
+}
+
 Side other(Side side) {
   return side == Side::client ? Side::server : Side::client;
 }
@@ -187,7 +192,7 @@ bool ScenarioCheck::plays(Side side) const {
 
 bool ScenarioCheck::echoes(Side side) const {
   return std::ranges::any_of(scenario_.reactions,
-                             [side](const Reaction& one) { return one.side == side && is_echo(one.verb); });
+                             [side](const Reaction& one) { return one.side == side && sends_inside(one.verb); });
 }
 
 bool ScenarioCheck::anybody_does(Verb verb) const {
@@ -253,6 +258,9 @@ Wrong ScenarioCheck::wrong_reaction(const Reaction& reaction) const {
   }
   if (reaction.verb == Verb::stop_listening && reaction.side == Side::client && !settings.one_loop) {
     return "the listener is the server's, on another loop; only with 'one_loop' may the client close it";
+  }
+  if (reaction.verb == Verb::open_another && !plays(Side::server)) {
+    return "'open_another' listens as the server does, and the server is not the subject";
   }
   return wrong_control(reaction.verb);
 }

@@ -46,6 +46,7 @@ inline constexpr std::array settings_fields{
     SettingsField{"queue_bytes", &Settings::queue_bytes},
     SettingsField{"kernel_send_bytes", &Settings::kernel_send_bytes},
     SettingsField{"kernel_recv_bytes", &Settings::kernel_recv_bytes},
+    SettingsField{"says", &Settings::says},
     SettingsField{"handshake_timeout_us", &Settings::handshake_timeout_us},
     SettingsField{"close_timeout_us", &Settings::close_timeout_us},
 };
@@ -75,6 +76,8 @@ inline constexpr std::array verb_forms{
     VerbForm{Verb::echo_elsewhere, true, false},
     VerbForm{Verb::destroy_other, true, false},
     VerbForm{Verb::stop_listening, true, false},
+    VerbForm{Verb::say, true, false},
+    VerbForm{Verb::open_another, true, false},
     VerbForm{Verb::connect, false, true},
     VerbForm{Verb::send, false, true, Arguments::load},
     VerbForm{Verb::await, false, true, Arguments::condition},

@@ -95,7 +95,7 @@ std::string_view word(LibraryPoints points) noexcept {
 RIG_LAB_WORDS(LibraryPoints, off)
 RIG_LAB_WORDS(lab::PolicyKind, none)
 RIG_LAB_WORDS(lab::Profile, adversarial)
-RIG_LAB_WORDS(lab::FaultKind, option)
+RIG_LAB_WORDS(lab::FaultKind, block)
 RIG_LAB_WORDS(lab::FaultSide, server)
 RIG_LAB_WORDS(lab::Op, note)
 #undef RIG_LAB_WORDS

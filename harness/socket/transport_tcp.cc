@@ -349,9 +349,10 @@ std::expected<std::unique_ptr<Transport>, Error> TcpAcceptor::accept() noexcept 
 
 // bind_and_listen turns a fresh socket into a listening one.
 Status bind_and_listen(int descriptor, const Address& address, int backlog) noexcept {
-  RIG_TRY_STATUS(set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1));
+  // Options are wishes: a system that refuses one can be listened on without it.
+  static_cast<void>(set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1));
   if (address.family() == AF_INET6) {
-    RIG_TRY_STATUS(set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    static_cast<void>(set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1));
   }
   if (::bind(descriptor, &address.any, address.bytes) < 0) {
     if (errno == EADDRNOTAVAIL) {

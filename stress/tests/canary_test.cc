@@ -10,7 +10,6 @@
 #include "harness/subjects/canary/canary.h"
 #include "harness/subjects/canary/litterer.h"
 #include "harness/subjects/canary/misuser.h"
-#include "harness/subjects/canary/mix_up.h"
 #include "harness/subjects/house.h"
 #include "stress/recipe.h"
 
@@ -281,68 +280,6 @@ TEST(LibraryDoor, E1_AWriteOfNoBytesIsReported) {
 
 TEST(LibraryDoor, E3_AShutdownInAHandshakeIsReported) {
   expect_misuse(Misuse::shutdown_in_handshake, Law::e3_order);
-}
-
-// What the world does, and the subject tells wrong: the suite that brings it about, and the authentication.
-struct Telling {
-  const char* suite;
-  Auth auth = Auth::psk;
-};
-
-std::vector<Telling> tellings(MixUp mix_up) {
-  switch (mix_up) {
-    case MixUp::none:
-      return {{"peer_reset"}, {"peer_leaves"}, {"handshake_deadline"}, {"refused_port"}, {"strangers"}};
-    case MixUp::truncation_as_end:
-      return {{"peer_reset"}};
-    case MixUp::end_as_truncation:
-      return {{"peer_leaves"}};
-    case MixUp::reset_as_end:
-      return {{"peer_reset"}, {"peer_leaves"}};
-    case MixUp::timeout_as_reset:
-      return {{"handshake_deadline"}};
-    case MixUp::refusal_as_timeout:
-      return {{"refused_port"}};
-    case MixUp::distrust_as_reset:
-    case MixUp::dismissal_as_end:
-      return {{"strangers", Auth::psk}, {"strangers", Auth::certificate}};
-  }
-  return {};
-}
-
-// each_telling runs what shows the mix-up, in either world.
-template <class Judge>
-void each_telling(MixUp mix_up, Judge judge) {
-  for (const Telling& telling : tellings(mix_up)) {
-    for (const World world : {World::loopback, World::lab}) {
-      Cell cell = tls_cell(false);
-      cell.world = world;
-      cell.auth = telling.auth;
-      SCOPED_TRACE(telling.suite + std::string(" ") + cell_name(cell));
-      judge(run_scenario(find_suite(telling.suite)->make(cell, Size::tiny, 1),
-                         {.subject = make_mix_up(house_subject(), mix_up)}));
-    }
-  }
-}
-
-class MixUpRun : public testing::TestWithParam<MixUpKind> {};
-
-TEST_P(MixUpRun, X1_TurnsTheRunRed) {
-  each_telling(GetParam().mix_up, [](const Verdict& verdict) {
-    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
-    ASSERT_FALSE(verdict.violations.empty()) << verdict_json(verdict);
-    for (const Violation& violation : verdict.violations) {
-      EXPECT_EQ(violation.law, Law::x1_outcome) << violation.message;
-    }
-  });
-}
-
-INSTANTIATE_TEST_SUITE_P(All, MixUpRun, testing::ValuesIn(mix_ups().begin(), mix_ups().end()),
-                         [](const auto& test) { return "X1_" + std::string(test.param.name); });
-
-TEST(CanaryDual, WhatIsToldAsItHappenedIsSilent) {
-  each_telling(MixUp::none,
-               [](const Verdict& verdict) { EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict); });
 }
 
 TEST(CanaryDual, ASessionThatIsUsedAsTheManualSaysIsSilent) {

@@ -14,6 +14,10 @@ bool is_of_stream(FaultKind kind) {
          kind == FaultKind::coalesce;
 }
 
+bool is_stop(FaultKind kind) {
+  return kind == FaultKind::stop || kind == FaultKind::block;
+}
+
 bool is_receive(Op op) {
   return op == Op::recv || op == Op::read;
 }
@@ -40,6 +44,7 @@ Faults::Faults(const Options& options) : random_(options.random_faults), profile
     }
     items_.push_back({.fault = fault});
     listed_streams_ += is_of_stream(fault.kind) ? 1 : 0;
+    listed_stops_ += is_stop(fault.kind) ? 1 : 0;
   }
   constexpr std::uint64_t rates[] = {256, 64, 64, 16};
   one_in_ = rates[mix64(options.seed ^ 0x6661756c74) % 4];
@@ -48,7 +53,7 @@ Faults::Faults(const Options& options) : random_(options.random_faults), profile
 bool Faults::strikes(Item& item, Op op, std::span<const Place> places) {
   const Fault& fault = item.fault;
   const bool anywhere = !fault.connection && fault.side == FaultSide::any;
-  if (is_of_stream(fault.kind) || fault.op != op ||
+  if (is_of_stream(fault.kind) || is_stop(fault.kind) || fault.op != op ||
       (!anywhere && std::ranges::none_of(places, [&](const Place& place) { return lies_at(fault, place); }))) {
     return false;
   }
@@ -185,6 +190,34 @@ bool Faults::interrupts(Struck& struck) {
   }
   struck.chance.reset();  // behind its first wait, a call is not what it was when the chance was drawn
   return now;
+}
+
+Faults::Stop Faults::stop_at(const Place& sender, bool sends, std::uint64_t at, std::size_t bytes, bool waits) {
+  Stop stop;
+  Item* nearest = nullptr;
+  for (std::size_t index = 0; listed_stops_ > 0 && index < items_.size(); ++index) {
+    Item& item = items_[index];
+    const auto byte = static_cast<std::uint64_t>(item.fault.amount);
+    if (!is_stop(item.fault.kind) || byte < at || byte - at >= stop.bytes_max || item.struck_by[sends ? 1 : 0] ||
+        !lies_at(item.fault, sender)) {
+      continue;
+    }
+    const bool here = byte == at;
+    if (!here || (item.fault.kind == FaultKind::block && !waits)) {
+      stop = {.bytes_max = static_cast<std::size_t>(byte - at), .blocks = here};
+      nearest = &item;
+    }
+  }
+  // A stop has struck when a call has ended there that would have gone on; a block when it has answered.
+  const bool strikes = nearest != nullptr && (stop.blocks || stop.bytes_max < bytes);
+  if (strikes) {
+    if (!nearest->spent) {
+      current()->inject(nearest->fault);
+    }
+    nearest->spent = true;
+    nearest->struck_by[sends ? 1 : 0] = stop.blocks || nearest->fault.kind == FaultKind::stop;
+  }
+  return stop;
 }
 
 std::vector<Fault> Faults::strike_stream(const Place& sender, std::uint64_t begin, std::uint64_t end) {

@@ -52,6 +52,14 @@ class Faults {
   static bool has_chance(const Struck& struck, FaultKind kind);
   Profile profile() const { return profile_; }
 
+  // stop_at says where a call that begins at byte `at` of a stream ends, and whether it answers EAGAIN instead of
+  // moving a byte. Each listed stop is asked by the sender and by the receiver of the stream, and strikes both.
+  struct Stop {
+    std::size_t bytes_max = SIZE_MAX;
+    bool blocks = false;
+  };
+  Stop stop_at(const Place& sender, bool sends, std::uint64_t at, std::size_t bytes, bool waits);
+
   // For streams. strike_stream answers the listed fault of that kind that lies in the bytes from `begin` up to `end`
   // of a direction, each once; the end is part of it for what strikes at an end. chance_stream lets the seed choose
   // one.
@@ -64,6 +72,7 @@ class Faults {
     Fault fault;
     std::uint64_t seen = 0;
     bool spent = false;
+    bool struck_by[2] = {false, false};  // of a stop: as the receiver met it, and the sender
   };
   bool strikes(Item& item, Op op, std::span<const Place> places);
   void apply(const Fault& fault, bool waits, Struck& struck);
@@ -71,6 +80,7 @@ class Faults {
 
   std::vector<Item> items_;
   std::size_t listed_streams_ = 0;
+  std::size_t listed_stops_ = 0;
   bool random_;
   Profile profile_;
   std::uint64_t one_in_;

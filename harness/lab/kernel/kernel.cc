@@ -1,4 +1,5 @@
 #include "harness/lab/kernel/kernel.h"
+#include "harness/lab/census.h"
 
 #include <algorithm>
 
@@ -24,6 +25,10 @@ std::string explain(const Wait& wait) {
 }
 
 }  // namespace
+
+std::size_t open_descriptors() {
+  return kernel().descriptors.open();
+}
 
 Kernel& kernel() {
   if (present == nullptr || present->run != run_number()) {

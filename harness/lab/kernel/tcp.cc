@@ -163,6 +163,20 @@ std::size_t TcpSocket::write_limit(const Transfer& transfer, std::size_t left) {
   return most;
 }
 
+// heed_stop cuts a call short at the next listed stop of its stream; false: the call answers that it would block.
+bool TcpSocket::heed_stop(const Transfer& transfer, bool sends) {
+  if ((transfer.flags & MSG_PEEK) != 0) {
+    return true;
+  }
+  const ByteStream& stream = sends ? out().stream : in().stream;
+  const std::uint64_t at = sends ? stream.written : stream.taken;
+  const std::size_t bytes = sends ? transfer.bytes : std::min(transfer.bytes, stream.readable());
+  const Faults::Stop stop =
+      kernel().faults.stop_at(wire->place(sends ? side : 1 - side), sends, at, bytes, transfer.waits);
+  transfer.struck.bytes_max = std::min(transfer.struck.bytes_max, stop.blocks ? SIZE_MAX : stop.bytes_max);
+  return !stop.blocks;
+}
+
 Answer TcpSocket::send(const Transfer& transfer) {
   if ((transfer.flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)) != 0) {
     refuse("send", "of the flags it has MSG_NOSIGNAL, MSG_DONTWAIT and MSG_MORE");
@@ -177,6 +191,9 @@ Answer TcpSocket::send(const Transfer& transfer) {
   std::span<iovec> left(pieces);
   std::size_t done = 0;
   const bool more = (transfer.flags & MSG_MORE) != 0;
+  if (wire != nullptr && !heed_stop(transfer, true)) {
+    return -EAGAIN;
+  }
   while (done < transfer.bytes) {
     if (error != 0 || (shut & 2) != 0 || state != TcpState::connected) {
       return done > 0 ? static_cast<Answer>(done) : broken_pipe(transfer.flags, EPIPE);
@@ -229,6 +246,9 @@ Answer TcpSocket::recv(const Transfer& transfer) {
   std::size_t done = 0;
   while (true) {
     if (wire != nullptr && in().stream.readable() > 0) {
+      if (done == 0 && !heed_stop(transfer, false)) {
+        return -EAGAIN;
+      }
       ByteStream& stream = in().stream;
       std::size_t most = std::min(transfer.bytes - done, struck.bytes_max);
       const std::size_t available = std::min(most, stream.readable());

@@ -105,6 +105,7 @@ class TcpSocket final : public File {
   Answer wait_connected(const Transfer& transfer, std::int64_t deadline_ns);
   bool wants_more(const Transfer& transfer, std::size_t available);
   std::size_t write_limit(const Transfer& transfer, std::size_t left);
+  bool heed_stop(const Transfer& transfer, bool sends);
   void disconnect();
   void become_closed();
   void empty_queue();

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "harness/lab/census.h"
 #include "harness/lab/sync/sync.h"
 
 namespace rig::lab {
@@ -13,6 +14,15 @@ RIG_LAB_REAL(pthread_mutex_trylock);
 RIG_LAB_REAL(pthread_mutex_timedlock);
 RIG_LAB_REAL(pthread_mutex_clocklock);
 RIG_LAB_REAL(pthread_mutex_unlock);
+
+// How many the calling thread holds. One that was taken before its run began, or in a Bypass, is given back uncounted.
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint32_t locks = 0;
+
+// taken counts a mutex that the calling thread has got, also from an owner that died with it.
+int taken(int result) {
+  locks += result == 0 || result == EOWNERDEAD ? 1 : 0;
+  return result;
+}
 
 // glibc's word for the kind of a mutex: two bits say what a second lock by the owner does, one that it is robust.
 constexpr int kind_mask = 3;
@@ -54,7 +64,7 @@ int lock_by(pthread_mutex_t* mutex, const timespec* deadline, const void* caller
   if (!is_valid(*deadline)) {
     // Only a call that has to wait looks at the time.
     const int result = real_pthread_mutex_trylock(mutex);
-    return result == EBUSY ? EINVAL : result;
+    return result == EBUSY ? EINVAL : taken(result);
   }
   const int result = mutex_take(mutex, to_ns(*deadline));
   event(Op::mutex_lock, result);
@@ -78,17 +88,21 @@ int lock_by(pthread_mutex_t* mutex, const timespec* deadline, const void* caller
 
 }  // namespace
 
+std::uint32_t locks_held() noexcept {
+  return self() == nullptr ? 0 : locks;
+}
+
 int mutex_take(pthread_mutex_t* mutex, std::int64_t deadline_ns) {
   for (;;) {
     const int result = real_pthread_mutex_trylock(mutex);
     if (result != EBUSY) {
-      return result;
+      return taken(result);
     }
     if (is_own_errorcheck(*mutex)) {
       return EDEADLK;
     }
     if (is_left_behind(*mutex)) {
-      return real_pthread_mutex_lock(mutex);
+      return taken(real_pthread_mutex_lock(mutex));
     }
     if (await(mutex, deadline_ns) == Woken::by_deadline) {
       return ETIMEDOUT;
@@ -99,6 +113,7 @@ int mutex_take(pthread_mutex_t* mutex, std::int64_t deadline_ns) {
 int mutex_give(pthread_mutex_t* mutex) {
   const int result = real_pthread_mutex_unlock(mutex);
   if (result == 0) {
+    locks -= locks > 0 ? 1 : 0;
     wake_all(mutex);
   }
   return result;
@@ -128,7 +143,7 @@ RIG_LAB_EXPORT int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
     return real_pthread_mutex_trylock(mutex);
   }
   point(Op::mutex_trylock, RIG_LAB_CALLER);
-  const int result = real_pthread_mutex_trylock(mutex);
+  const int result = taken(real_pthread_mutex_trylock(mutex));
   event(Op::mutex_trylock, result);
   return result;
 }

@@ -83,6 +83,7 @@ Settings any_settings() {
   settings.peer = any_of<Peer>();
   settings.renegotiation = any_bool();
   settings.strangers = any_bool();
+  settings.says = any_number<std::uint32_t>();
   settings.queue_ops = any_number<std::uint32_t>();
   settings.queue_bytes = any_number<std::uint64_t>();
   settings.kernel_send_bytes = any_number<std::uint64_t>();
@@ -103,7 +104,7 @@ Verb any_step_verb() {
 Verb any_reaction_verb() {
   return any_in({Verb::close_graceful, Verb::close_abort, Verb::half_close, Verb::destroy, Verb::pause, Verb::resume,
                  Verb::renegotiate, Verb::update_keys, Verb::echo, Verb::echo_elsewhere, Verb::destroy_other,
-                 Verb::stop_listening});
+                 Verb::stop_listening, Verb::say, Verb::open_another});
 }
 
 Step any_step() {

@@ -40,7 +40,7 @@ const Mistake mistakes[] = {
      "2:22: '1000001' is too large for the value of first_descriptor, which is at most 1000000"},
     {"FaultWithoutKind", "fault 1\n",
      "2:8: met nothing where what goes wrong should stand: one of short_write, short_read, would_block, interrupted, "
-     "error, reset, delay, split, coalesce, sync_connect, no_memory, errno_noise, spurious, option"},
+     "error, reset, delay, split, coalesce, sync_connect, no_memory, errno_noise, spurious, option, stop, block"},
     {"FaultWordTwice", "fault 1 reset amount=3 amount=4\n", "2:24: 'amount' stands here for the second time"},
     {"SwitchWithoutNext", "switches 1@20>2 2@30\n",
      "2:17: met '2@30' where a switch, as 2@153>1 (thread 2 gives way to thread 1 at its step 153), should stand"},
@@ -75,7 +75,8 @@ const Mistake mistakes[] = {
      "5:3: 'pause' is a step, and steps stand under a 'thread' line"},
     {"StepAsReaction", "when client data send\n",
      "2:18: met 'send' where the verb of a reaction should stand: one of close_graceful, close_abort, half_close, "
-     "destroy, pause, resume, renegotiate, update_keys, echo, echo_elsewhere, destroy_other, stop_listening"},
+     "destroy, pause, resume, renegotiate, update_keys, echo, echo_elsewhere, destroy_other, stop_listening, say, "
+     "open_another"},
     {"ReactionAsStep", connect_thread + "  echo_elsewhere\n",
      "4:3: met 'echo_elsewhere' where a step or the first word of a line should stand: one of close_graceful, "
      "close_abort, half_close, destroy, pause, resume, renegotiate, update_keys, connect, send, await, align, "
@@ -94,7 +95,7 @@ const Mistake mistakes[] = {
     {"UnknownSetting", "set kernel_send_byte 1\n",
      "2:5: met 'kernel_send_byte' where a setting should stand: one of connections, loop_per_client, one_loop, relay, "
      "fresh_process, peer, renegotiation, strangers, queue_ops, queue_bytes, kernel_send_bytes, "
-     "kernel_recv_bytes, handshake_timeout_us, close_timeout_us (did you mean 'kernel_send_bytes'?)"},
+     "kernel_recv_bytes, says, handshake_timeout_us, close_timeout_us (did you mean 'kernel_send_bytes'?)"},
     {"SettingTwice", "set relay on\nseed 3\nset relay off\n",
      "4:5: 'set relay' stands here for the second time; the first is in line 2"},
     {"SwitchThatIsNone", "set relay yes\n", "2:11: met 'yes' where the value of relay should stand: one of off, on"},

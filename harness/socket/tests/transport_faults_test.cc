@@ -143,7 +143,8 @@ TEST(transport_faults, listen_says_what_was_refused) {
   fail_next(Call::socket, EACCES);
   EXPECT_EQ(code_of(listen_tcp(anywhere, 1)), Code::refused_by_system);
   fail_next(Call::setsockopt, ENOPROTOOPT);
-  EXPECT_EQ(code_of(listen_tcp({.host = "127.0.0.1", .port = 0}, 1)), Code::refused_by_system);
+  EXPECT_TRUE(listen_tcp({.host = "127.0.0.1", .port = 0}, 1).has_value()) << "an option is a wish";
+  EXPECT_EQ(failures_left(Call::setsockopt), 0);
   fail_next(Call::listen, EADDRINUSE);
   EXPECT_EQ(code_of(listen_tcp({.host = "127.0.0.1", .port = 0}, 1)), Code::address_in_use);
 }

@@ -108,19 +108,16 @@ class OpensslSession final : public Session {
     if (result > 0) {
       return Moved{.bytes = static_cast<std::size_t>(result)};
     }
-    switch (const int kind = SSL_get_error(ssl_.get(), result)) {
-      case SSL_ERROR_WANT_READ:
-        return Moved{.want = Want::read};
-      case SSL_ERROR_WANT_WRITE:
-        return Moved{.want = Want::write};
-      case SSL_ERROR_ZERO_RETURN:
-        if (reads) {
-          return Moved{.end = true};
-        }
-        [[fallthrough]];
-      default:
-        return std::unexpected(failure(kind, errno_value));
+    const int kind = SSL_get_error(ssl_.get(), result);
+    // For these the library would come again as well (BIO_sock_non_fatal_error), and wait for a peer that is gone.
+    const bool gone = errno_value == ENOTCONN || errno_value == EPROTO;
+    if (!gone && (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)) {
+      return Moved{.want = kind == SSL_ERROR_WANT_READ ? Want::read : Want::write};
     }
+    if (kind == SSL_ERROR_ZERO_RETURN && reads) {
+      return Moved{.end = true};
+    }
+    return std::unexpected(failure(gone && kind != SSL_ERROR_SSL ? SSL_ERROR_SYSCALL : kind, errno_value));
   }
 
   Error failure(int kind, int errno_value) const noexcept {

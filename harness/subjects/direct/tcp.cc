@@ -136,9 +136,10 @@ std::expected<Descriptor, Error> listen_at(const char* host, std::uint16_t port)
   RIG_TRY(place, parse(host, port));
   RIG_TRY(descriptor, open_stream(place.address.any.sa_family));
   const NativeHandle handle = descriptor.handle();
-  const bool v6 = place.address.any.sa_family == AF_INET6;
-  if (!set(handle, SOL_SOCKET, SO_REUSEADDR, 1) || (v6 && !set(handle, IPPROTO_IPV6, IPV6_V6ONLY, 1))) {
-    return std::unexpected(system_error("setsockopt", errno));
+  // Options are wishes: a system that refuses one can be listened on without it.
+  set(handle, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (place.address.any.sa_family == AF_INET6) {
+    set(handle, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   }
   if (::bind(number_of(handle), &place.address.any, place.bytes) < 0) {
     return std::unexpected(system_error("bind", errno));

@@ -63,6 +63,48 @@ TEST(Faults, a_sticky_short_read_goes_on) {
   EXPECT_EQ(injected.size(), 3U);
 }
 
+TEST(Faults, a_stop_ends_a_send_and_a_receive_at_its_byte) {
+  const Fault listed = on_stream(FaultKind::stop, FaultSide::client, 0, 3);
+  const auto injected = with_faults({listed}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(::send(tcp.client, "12345", 5, 0), 3);
+    EXPECT_EQ(::send(tcp.client, "45", 2, 0), 2);
+    char bytes[8] = "";
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 3);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 2);
+    EXPECT_EQ(::send(tcp.server, "12345", 5, 0), 5);
+  });
+  EXPECT_EQ(injected, std::vector<Fault>{listed});
+}
+
+TEST(Faults, a_block_answers_once_at_its_byte_on_either_side) {
+  const Fault listed = on_stream(FaultKind::block, FaultSide::client, 0, 3);
+  const auto injected = with_faults({listed}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(::send(tcp.client, "12345", 5, MSG_DONTWAIT), 3);
+    EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), 2);
+    char bytes[8] = "";
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), 3);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), 2);
+  });
+  EXPECT_EQ(injected, std::vector<Fault>{listed});
+}
+
+TEST(Faults, a_stop_that_no_call_crosses_strikes_nothing) {
+  const auto injected = with_faults({on_stream(FaultKind::stop, FaultSide::client, 0, 5)}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(::send(tcp.client, "12345", 5, 0), 5);
+    char bytes[5] = "";
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, 0), 5);
+    EXPECT_EQ(::send(tcp.client, "1", 1, 0), 1);
+  });
+  EXPECT_TRUE(injected.empty());
+}
+
 TEST(Faults, a_fault_strikes_the_connection_and_the_side_that_it_names) {
   Fault listed = fault(FaultKind::error, Op::send, 1, ENOBUFS);
   listed.connection = 4;

@@ -1,0 +1,78 @@
+#include "stress/recipe.h"
+
+namespace rig {
+namespace {
+
+using namespace recipe;
+
+// An echo is stopped at every byte of its streams: calls end there, calls would block there, the connection is reset
+// there. A seed strikes each 512th byte from its own number on, so that the seeds 1 to 512 of the size quick strike
+// every byte of the first 64 KiB of a stream in every way. On the real kernel small buffers do what they can.
+constexpr std::uint64_t stride = 512;
+
+lab::Fault strike(lab::FaultKind kind, std::uint32_t connection, lab::FaultSide side, std::uint64_t byte) {
+  lab::Fault fault;
+  fault.kind = kind;
+  fault.connection = connection;
+  fault.side = side;
+  fault.amount = static_cast<std::int64_t>(byte);
+  return fault;
+}
+
+Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
+  Scenario scenario = blank("boundaries", cell, size, seed);
+  const std::uint64_t bytes = op_bytes(Size::tiny);
+  const std::uint64_t stream_bytes = by_size(size, 12 * 1024, 64 * 1024, 64 * 1024);
+  const std::uint64_t first = (seed - 1) % stride;
+  const std::uint64_t places = stream_bytes / stride;
+  const std::uint64_t resets = by_size(size, 2, places, places);
+  const bool in_lab = cell.world == World::lab;
+  tight(scenario);
+  scenario.settings.connections = static_cast<std::uint32_t>(2 + (in_lab ? resets : 0));
+  for (std::uint32_t connection = 0; in_lab && connection < 2; ++connection) {
+    const lab::FaultKind kind = connection == 0 ? lab::FaultKind::stop : lab::FaultKind::block;
+    for (std::uint64_t place = 0; place < places; ++place) {
+      for (const lab::FaultSide side : {lab::FaultSide::client, lab::FaultSide::server}) {
+        scenario.lab.faults.push_back(strike(kind, connection, side, place * stride + first));
+      }
+    }
+  }
+  for (std::uint32_t connection = 2; connection < scenario.settings.connections; ++connection) {
+    const std::uint64_t place =
+        size == Size::tiny ? (connection - 2) * (places / resets) + seed % (places / resets) : connection - 2;
+    // The very first byte is the connection itself: there is nothing to be reset yet.
+    scenario.lab.faults.push_back(
+        strike(lab::FaultKind::reset, connection, lab::FaultSide::client, place * stride + first + 1));
+    for (const Side side : {Side::client, Side::server}) {
+      scenario.expectations.push_back(expect(side, connection, Event::connected, {std::nullopt, Code::reset}));
+      scenario.expectations.push_back(expect(side, connection, Event::closed, {Code::reset}));
+    }
+    scenario.ops_may_fail = true;
+    scenario.all_delivered = false;
+  }
+  for (std::uint32_t number = 0; number < scenario.lab.faults.size(); ++number) {
+    scenario.lab.faults[number].number = number + 1;
+  }
+  scenario.reactions.push_back(when(Side::server, {}, Event::data, Verb::echo));
+  scenario.threads.push_back(
+      on_loop(Side::client, {},
+              {connect(), await(Condition::connected), send(stream_bytes / bytes + 1, bytes, bytes),
+               await(Condition::received), act(Verb::close_graceful)}));
+  if (in_lab) {
+    // What ends at a stop by itself is not cut there.
+    scenario.reaches.push_back({.counter = "lab_faults", .at_least = scenario.lab.faults.size() * 9 / 10});
+  }
+  return scenario;
+}
+
+}  // namespace
+
+const Suite& boundaries_suite() {
+  static const Suite suite{.name = "boundaries",
+                           .sentence = "an echo is cut short, blocked, and reset at the bytes of its streams",
+                           .unfit = fits,
+                           .make = make};
+  return suite;
+}
+
+}  // namespace rig
