@@ -9,7 +9,10 @@ constinit rig_subject door{};
 // Inside is a thread that is in a verb of the subject's.
 class Inside {
  public:
-  Inside() noexcept { LibraryWatch::control_enters(); }
+  Inside() noexcept {
+    LibraryWatch::control_enters();
+    KernelWatch::control_enters();
+  }
   ~Inside() { LibraryWatch::control_leaves(); }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "harness/lab/allocation.h"
+#include "harness/scenario/kernel_watch.h"
 #include "harness/scenario/library_watch.h"
 #include "harness/subjects/subject.h"
 
@@ -17,7 +18,10 @@ const rig_subject& through_app_door(const rig_subject& subject);
 class CalledBack {
  public:
   CalledBack() noexcept { LibraryWatch::control_leaves(); }
-  ~CalledBack() { LibraryWatch::control_enters(); }
+  ~CalledBack() {
+    LibraryWatch::control_enters();
+    KernelWatch::control_enters();
+  }
   CalledBack(const CalledBack&) = delete;
   CalledBack& operator=(const CalledBack&) = delete;
 
