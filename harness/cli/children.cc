@@ -195,6 +195,7 @@ void Children::run_child(const Scenario& scenario, const rig_subject& subject, c
   RunOptions options;
   options.subject = &subject;
   options.trace_file = trace_file_;
+  options.laws = laws_;
   options.recorder = place.recorder;
   options.stuck = [verdict_pipe](const Verdict& verdict) {
     write_all(verdict_pipe, verdict_json(verdict) + "\n");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/base/error.h"
+#include "harness/scenario/runner.h"
 #include "harness/scenario/scenario.h"
 #include "harness/scenario/verdict.h"
 #include "harness/subjects/subject.h"
@@ -38,6 +39,9 @@ class Children {
 
   // trace_next makes the next child in the lab write its events to `path`.
   void trace_next(std::string path) { trace_file_ = std::move(path); }
+
+  // watch says which laws the children ask; all of them by default.
+  void watch(LawScope laws) { laws_ = laws; }
 
   // start forks a child for `scenario`. Errors: no_descriptors, no_memory, refused_by_system, with what to do.
   Status start(std::size_t id, const Scenario& scenario, const rig_subject& subject);
@@ -85,6 +89,7 @@ class Children {
   const std::chrono::milliseconds limit_;
   const int interrupt_;
   std::string trace_file_;
+  LawScope laws_ = LawScope::all;
   std::vector<Child> children_;
   std::vector<lab::FlightRecorder*> idle_recorders_;
 };

@@ -27,6 +27,7 @@ struct Typed {
   std::string duration;
   std::string world = "loopback";
   std::string auth;
+  std::string laws = "all";
   std::string order = "listed";
   std::string no_memory;
   std::string no_memory_every = "1";
@@ -99,6 +100,9 @@ void add_run(Parser& parser) {
   verb.add_option("--runs", typed.runs, "in the lab: seeds from 1 on until each suite has run so often (default 100)")
       ->type_name("N")
       ->excludes(seeds);
+  verb.add_option("--laws", typed.laws,
+                  "all (default), or app: those of the app door only, without the cost of the other two")
+      ->type_name("WHICH");
   verb.add_option("--no-memory", typed.no_memory,
                   "in the lab: each place of the subject that allocates fails in turn, once, sticky (and each one from "
                   "there on) or both")
@@ -282,6 +286,8 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
     run.seeds = *seeds;
     run.seeds_given = true;
   }
+  RIG_TRY(laws, one_of<LawScope>("--laws", typed.laws, {{"app", LawScope::app}, {"all", LawScope::all}}));
+  run.laws = laws;
   if (!typed.no_memory.empty()) {
     RIG_TRY(no_memory,
             one_of<NoMemory>("--no-memory", typed.no_memory,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/cli/words.h"
+#include "harness/scenario/runner.h"
 #include "harness/scenario/scenario.h"
 #include "stress/suite.h"
 
@@ -57,6 +58,7 @@ struct RunCommand {
   Selection selection;
   Size size = Size::quick;
   Seeds seeds;
+  LawScope laws = LawScope::all;
   bool seeds_given = false;  // else, in the lab, as many as make `runs_per_suite`
   std::uint64_t runs_per_suite = 100;
   std::size_t no_memory_every = 1;                    // only each so manieth of the places of no_memory

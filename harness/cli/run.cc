@@ -94,7 +94,9 @@ class Session {
         fixed_addresses_(fixed_addresses),
         agenda_(command, std::move(cases)),
         progress_(command.json ? stderr : stdout, agenda_.expected()),
-        children_(command.case_limit, interrupts_.descriptor()) {}
+        children_(command.case_limit, interrupts_.descriptor()) {
+    children_.watch(command.laws);
+  }
 
   int run() {
     const auto stopped = run_all();

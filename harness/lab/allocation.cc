@@ -45,6 +45,10 @@ Acting::~Acting() {
   allocation_state_here.party = before_;
 }
 
+Party acting() noexcept {
+  return allocation_state_here.party;
+}
+
 AllocationFaults::AllocationFaults(const std::vector<Fault>& faults, bool keep_sites) : keep_sites_(keep_sites) {
   for (const Fault& fault : faults) {
     if (fault.kind == FaultKind::no_memory) {

@@ -29,6 +29,9 @@ class Acting {
   Party before_;
 };
 
+// acting is whose code the calling thread runs.
+Party acting() noexcept;
+
 // AllocationSite is one place that allocates: its frames, the innermost first, and the number of its first allocation
 // in the run, from 1.
 struct AllocationSite {

@@ -57,17 +57,15 @@ struct FlightRecorder {
   Fault faults[faults_max];
 };
 
-// StreamObserver is told what the connections of a run carry: bytes that the kernel has taken from a sender, in their
-// order, on the thread that sends them. Only connections that have a name (name_connection) are observed. It must not
-// call what the lab defines.
-class StreamObserver {
+// ResetObserver is told of connections that are reset, by either side or by a fault: what a side says from then on may
+// not get through. Only connections that have a name (name_connection) are observed. It must not call what the lab
+// defines.
+class ResetObserver {
  public:
-  virtual void carried(std::uint32_t connection, FaultSide from, const void* bytes, std::size_t count) noexcept = 0;
-  // cut: the connection was reset, by either side or by a fault; what a side says from then on may not get through.
   virtual void cut(std::uint32_t connection) noexcept = 0;
 
  protected:
-  ~StreamObserver() = default;
+  ~ResetObserver() = default;
 };
 
 // Options is what a run is to be like.
@@ -152,9 +150,9 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
 // running says that a run is going on in this process. Thread: any.
 bool running() noexcept;
 
-// observe_streams has `observer` told from now on; null: nobody. Within a run only, and for that run; the observer
+// observe_resets has `observer` told from now on; null: nobody. Within a run only, and for that run; the observer
 // outlives it. Thread: of the run.
-void observe_streams(StreamObserver* observer);
+void observe_resets(ResetObserver* observer);
 
 // Words for files and messages.
 std::string_view word(PolicyKind policy);

@@ -3,17 +3,12 @@
 #include <fmt/format.h>
 
 #include <mutex>
+#include <string>
 
 namespace rig {
 
-DescriptorAudit::DescriptorAudit(ViolationLog& log)
-    : log_(&log), descriptors_(std::make_unique<std::array<Descriptor, descriptors_max>>()) {
+DescriptorAudit::DescriptorAudit(ViolationLog& log) : log_(&log) {
   CallStack::prepare();
-}
-
-DescriptorAudit::Descriptor* DescriptorAudit::find(int descriptor) const noexcept {
-  return descriptor < 0 || descriptor >= descriptors_max ? nullptr
-                                                         : &(*descriptors_)[static_cast<std::size_t>(descriptor)];
 }
 
 // Two sessions of one slot push each other out, and are then not judged until their next use.
@@ -21,61 +16,89 @@ DescriptorAudit::Binding& DescriptorAudit::binding(const void* session) noexcept
   return bindings_[(reinterpret_cast<std::uintptr_t>(session) >> 4) * 0x9e3779b97f4a7c15u >> 54];
 }
 
-bool DescriptorAudit::is_socket(int descriptor) const noexcept {
-  const Descriptor* const known = find(descriptor);
-  return known != nullptr && known->state == State::open;
+bool DescriptorAudit::is_socket(int descriptor) noexcept {
+  const std::lock_guard guard(lock_);
+  const Descriptor* const known = descriptors_.find(descriptor);
+  return known != nullptr && known->state == State::open && known->socket;
 }
 
-void DescriptorAudit::opened(int descriptor) noexcept {
+void DescriptorAudit::opened(const Use& made, bool is_socket, DescriptorOwner owner) noexcept {
+  const bool judged = owner == DescriptorOwner::judged;
+  const CallStack here = judged ? CallStack::capture(made.caller) : CallStack();
   const std::lock_guard guard(lock_);
-  if (Descriptor* const known = find(descriptor); known != nullptr) {
-    known->state = State::open;
+  if (Descriptor* const known = descriptors_.make(made.descriptor); known != nullptr) {
+    known->state = judged ? State::open : State::foreign;
+    known->socket = is_socket;
+    known->function = made.function;
+    known->opened_at = here;
   }
 }
 
 void DescriptorAudit::replaced(int descriptor) noexcept {
   const std::lock_guard guard(lock_);
-  if (Descriptor* const known = find(descriptor); known != nullptr) {
+  if (Descriptor* const known = descriptors_.find(descriptor); known != nullptr) {
     known->state = State::unknown;
   }
 }
 
-void DescriptorAudit::closed(const Use& use) noexcept {
-  Descriptor* const known = find(use.descriptor);
-  if (known == nullptr) {
-    return;
+bool DescriptorAudit::is_known(int descriptor) noexcept {
+  const std::lock_guard guard(lock_);
+  const Descriptor* const known = descriptors_.find(descriptor);
+  return known != nullptr && known->state != State::unknown;
+}
+
+bool DescriptorAudit::closing(const Use& use, DescriptorOwner owner) noexcept {
+  if (!is_known(use.descriptor)) {
+    return false;
   }
   const CallStack here = CallStack::capture(use.caller);
+  bool stolen = false;
+  {
+    const std::lock_guard guard(lock_);
+    Descriptor* const known = descriptors_.find(use.descriptor);
+    if (known == nullptr || known->state == State::closed) {
+      return false;
+    }
+    stolen = known->state == State::foreign && owner == DescriptorOwner::judged;
+    known->state = known->state == State::open ? State::closed : State::unknown;
+    ++known->generation;
+    known->closed_at = here;
+  }
+  if (stolen) {
+    report(use, "belongs to somebody else, and is closed", {});
+  }
+  return true;
+}
+
+void DescriptorAudit::close_refused(const Use& use) noexcept {
   CallStack before;
   {
     const std::lock_guard guard(lock_);
-    if (!use.refused) {
-      *known = {.state = known->state == State::open ? State::closed : State::unknown,
-                .generation = known->generation + 1,
-                .closed_at = here};
-      return;
-    }
-    if (known->state != State::closed) {
+    const Descriptor* const known = descriptors_.find(use.descriptor);
+    if (known == nullptr || known->state != State::closed) {
       return;
     }
     before = known->closed_at;
   }
   if (sites_.first(Law::f1_descriptors, use.caller)) {
     log_->report(Law::f1_descriptors, fmt::format("descriptor {}", use.descriptor),
-                 fmt::format("it is closed twice: first in {}, then in {}", before.describe(), here.describe()));
+                 fmt::format("it is closed twice: first in {}, then in {}", before.describe(),
+                             CallStack::capture(use.caller).describe()));
   }
 }
 
 void DescriptorAudit::used(const Use& use) noexcept {
-  Descriptor* const known = find(use.descriptor);
-  if (known == nullptr) {
-    return;
-  }
   CallStack before;
   const char* what = nullptr;
   {
     const std::lock_guard guard(lock_);
-    if (use.refused && known->state == State::closed) {
+    const Descriptor* const known = descriptors_.find(use.descriptor);
+    if (known == nullptr) {
+      return;
+    }
+    if (known->state == State::foreign) {
+      what = "belongs to somebody else, and is used";
+    } else if (use.refused && known->state == State::closed) {
       what = "is used after its close";
       before = known->closed_at;
     } else if (!use.refused && use.session != nullptr) {
@@ -87,14 +110,25 @@ void DescriptorAudit::used(const Use& use) noexcept {
       bound = {.session = use.session, .descriptor = use.descriptor, .generation = known->generation};
     }
   }
-  if (what != nullptr && sites_.first(Law::f1_descriptors, use.caller)) {
-    log_->report(Law::f1_descriptors, fmt::format("descriptor {}", use.descriptor),
-                 fmt::format("it {}: closed in {}; {} called from {}", what, before.describe(), use.function,
-                             CallStack::capture(use.caller).describe()));
+  if (what != nullptr) {
+    report(use, what, before);
   }
 }
 
+void DescriptorAudit::report(const Use& use, const char* what, const CallStack& before) {
+  if (!sites_.first(Law::f1_descriptors, use.caller)) {
+    return;
+  }
+  const std::string closed = before.empty() ? "" : fmt::format(": closed in {}", before.describe());
+  log_->report(
+      Law::f1_descriptors, fmt::format("descriptor {}", use.descriptor),
+      fmt::format("it {}{}; {} called from {}", what, closed, use.function, CallStack::capture(use.caller).describe()));
+}
+
 void DescriptorAudit::killed(const Use& use) noexcept {
+  if (!sites_.first(Law::p1_sigpipe, use.caller)) {
+    return;
+  }
   log_->report(Law::p1_sigpipe, fmt::format("descriptor {}", use.descriptor),
                fmt::format("{} to a connection that is gone raises SIGPIPE, which kills the process; called from {}",
                            use.function, CallStack::capture(use.caller).describe()));
@@ -105,6 +139,15 @@ void DescriptorAudit::forgotten(const void* session) noexcept {
   if (Binding& bound = binding(session); bound.session == session) {
     bound = {};
   }
+}
+
+void DescriptorAudit::finish() {
+  descriptors_.each([this](int number, const Descriptor& known) {
+    if (known.state == State::open && sites_.first(Law::f1_descriptors, known.opened_at.site())) {
+      log_->report(Law::f1_descriptors, fmt::format("descriptor {}", number),
+                   fmt::format("it was never closed; {} called from {}", known.function, known.opened_at.describe()));
+    }
+  });
 }
 
 }  // namespace rig

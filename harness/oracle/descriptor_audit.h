@@ -1,22 +1,25 @@
-// DescriptorAudit: laws F1 and P1 at the kernel door, for sockets.
+// DescriptorAudit: laws F1 and P1 at the kernel door.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <memory>
 
 #include "harness/base/call_stack.h"
 #include "harness/base/spin_lock.h"
+#include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/reported_sites.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
 
-// DescriptorAudit is fed what a process does with its descriptors. It knows those that were opened as sockets while it
-// looked, and judges no others: a program that closes whatever may be open is not blamed. It asks
-//   F1 of a close and of a use that the system refused: the socket was not closed before. Of a use by a TLS session:
-//   the
-//      descriptor is the socket that the session used before, and not another one with its number.
+// DescriptorOwner is who has opened a descriptor.
+enum class DescriptorOwner : std::uint8_t { judged, other };
+
+// DescriptorAudit is fed what is done with descriptors. It knows those whose beginning it has seen, and judges no
+// others: a program that closes whatever may be open is not blamed. It asks
+//   F1 of a close and of a use that the system refused: the descriptor was not closed before. Of a use by a TLS
+//      session: the descriptor is the socket that the session used before, and not another one with its number. Of
+//      every close and use: the descriptor is not somebody else's. At the end: none is left open.
 //   P1 of a write: it does not raise a SIGPIPE that kills.
 // Thread: any.
 class DescriptorAudit {
@@ -32,29 +35,36 @@ class DescriptorAudit {
     const void* session = nullptr;  // the TLS session on whose behalf it is made
   };
 
-  // opened is a new socket; replaced is any other new descriptor of that number.
-  void opened(int descriptor) noexcept;
+  // opened is a new descriptor; replaced is one of that number that is not to be judged.
+  void opened(const Use& made, bool is_socket, DescriptorOwner owner = DescriptorOwner::judged) noexcept;
   void replaced(int descriptor) noexcept;
-  void closed(const Use& use) noexcept;
+  // closing comes before the close, as soon as which another thread may be given the number; it answers whether the
+  // close is the first. close_refused says that the system refused one that was not.
+  bool closing(const Use& use, DescriptorOwner owner = DescriptorOwner::judged) noexcept;
+  void close_refused(const Use& use) noexcept;
   void used(const Use& use) noexcept;
   // killed is a write that raised a SIGPIPE at its default disposition.
   void killed(const Use& use) noexcept;
   // forgotten is a session that has ended or begins anew.
   void forgotten(const void* session) noexcept;
+  // finish reports what is open still.
+  void finish();
 
-  bool is_socket(int descriptor) const noexcept;
+  bool is_socket(int descriptor) noexcept;
 
   // after_fork makes it usable in a child process. Thread: the only one.
   void after_fork() noexcept { lock_.unlock(); }
 
-  static constexpr int descriptors_max = 8192;
   static constexpr std::size_t sessions_max = 1024;
 
  private:
-  enum class State : std::uint8_t { unknown, open, closed };
+  enum class State : std::uint8_t { unknown, open, closed, foreign };
   struct Descriptor {
     State state = State::unknown;
+    bool socket = false;
     std::uint32_t generation = 0;  // counts the closes
+    const char* function = "";     // that opened it
+    CallStack opened_at = {};
     CallStack closed_at = {};
   };
   struct Binding {
@@ -63,13 +73,14 @@ class DescriptorAudit {
     std::uint32_t generation = 0;
   };
 
-  Descriptor* find(int descriptor) const noexcept;
+  bool is_known(int descriptor) noexcept;
   Binding& binding(const void* session) noexcept;
+  void report(const Use& use, const char* what, const CallStack& before);
 
   ViolationLog* log_;
   ReportedSites sites_;
   SpinLock lock_;
-  std::unique_ptr<std::array<Descriptor, descriptors_max>> descriptors_;
+  DescriptorTable<Descriptor> descriptors_;
   std::array<Binding, sessions_max> bindings_{};
 };
 

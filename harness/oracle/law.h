@@ -29,8 +29,9 @@ enum class Law : std::uint8_t {
   e3_order,             // no call after a fatal failure, no shutdown in a handshake or over a pending write
   l1_progress,          // nothing waits for input that the library holds already
   w1_wire,              // whole records, nothing in the clear, one close_notify at an orderly end
-  f1_descriptors,       // one close for a descriptor, and no use after it
+  f1_descriptors,       // one owner and one close for a descriptor, and no use after it
   p1_sigpipe,           // SIGPIPE never kills
+  l2_wakeups,           // a wake-up is for something, and each socket has its turn
   m1_memory,            // no memory error
   t1_races,             // no data race
 };

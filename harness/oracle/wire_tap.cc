@@ -32,6 +32,17 @@ WireTap::WireTap(std::string where, WireRules rules, ViolationLog& log)
     : where_(std::move(where)), rules_(rules), log_(log) {}
 
 void WireTap::carried(WireSide from, ByteView bytes) {
+  look(from, bytes);
+  tell();
+}
+
+void WireTap::tell() {
+  for (Violation& violation : std::exchange(found_, {})) {
+    log_.report(violation.law, std::move(violation.where), std::move(violation.message));
+  }
+}
+
+void WireTap::look(WireSide from, ByteView bytes) {
   Way& here = way(from);
   while (!bytes.empty() && !here.broken) {
     if (here.header_bytes < here.header.size()) {
@@ -139,13 +150,17 @@ void WireTap::finish(WireSide from, bool orderly) {
   } else if (!rules_.tls13 && here.type != alert) {
     report(from, "the last record has the type " + std::to_string(here.type) + ", and is no close_notify");
   }
+  tell();
 }
 
 void WireTap::report(WireSide from, const std::string& message) {
   Way& here = way(from);
   here.broken = true;
-  log_.report(Law::w1_wire, where_ + ", from the " + std::string(name_of(from)),
-              "record " + std::to_string(here.records) + ": " + message);
+  if (rules_.judged.value_or(from) == from) {
+    found_.push_back({.law = Law::w1_wire,
+                      .where = where_ + ", from the " + std::string(name_of(from)),
+                      .message = "record " + std::to_string(here.records) + ": " + message});
+  }
 }
 
 }  // namespace rig

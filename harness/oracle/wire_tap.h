@@ -14,7 +14,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/base/bytes.h"
 #include "harness/oracle/violation.h"
@@ -27,7 +29,8 @@ enum class WireSide : std::uint8_t { client, server };
 // WireRules is what a tap must know of the connection.
 struct WireRules {
   bool tls13 = false;
-  bool renegotiates = false;  // alerts that are no end may come, and handshakes behind the keys
+  bool renegotiates = false;            // alerts that are no end may come, and handshakes behind the keys
+  std::optional<WireSide> judged = {};  // who is judged, if not both: at one end of a connection, that end
 };
 
 // WireTap looks at one connection. After the first violation of a side it looks at that side no more. Thread: one at a
@@ -36,8 +39,12 @@ class WireTap {
  public:
   WireTap(std::string where, WireRules rules, ViolationLog& log);
 
-  // carried: these bytes come next on the way from that side.
+  // carried: these bytes come next on the way from that side. It is look() and tell(), for whoever must not report
+  // under a lock of its own.
   void carried(WireSide from, ByteView bytes);
+  void look(WireSide from, ByteView bytes);
+  void tell();
+  bool has_found() const { return !found_.empty(); }
   // cut: the connection was reset. Neither side owes a close_notify any more.
   void cut() { cut_ = true; }
   // finish says how that side ended: `orderly` if its own end was graceful, and it all has left. Each side once.
@@ -75,6 +82,7 @@ class WireTap {
   const WireRules rules_;
   ViolationLog& log_;
   std::array<Way, 2> ways_;
+  std::vector<Violation> found_;
   bool cut_ = false;
   unsigned hellos_ = 0;
   unsigned hellos_asked_ = 1;

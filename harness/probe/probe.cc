@@ -12,8 +12,10 @@
 #include <cstdlib>
 #include <string>
 
+#include "harness/base/kernel_door.h"
 #include "harness/base/library_door.h"
 #include "harness/oracle/door_laws.h"
+#include "harness/oracle/kernel_laws.h"
 
 namespace rig::probe {
 
@@ -54,7 +56,7 @@ struct Leaver {
 // Watcher is the laws, and remembers which library was used at all.
 class Watcher final : public DoorObserver {
  public:
-  explicit Watcher(bool poison) : laws_(log_, poison), audit_(log_) {}
+  explicit Watcher(bool poison) : laws_(log_, poison), kernel_(log_) {}
 
   void entering(const DoorCall& call) noexcept override {
     thread_local const Leaver leaver;
@@ -63,7 +65,7 @@ class Watcher final : public DoorObserver {
       write_line(std::string("library\t") + tls_library_name(call.library));
     }
     if (call.verb == DoorVerb::destroy || call.verb == DoorVerb::reset) {
-      audit_.forgotten(call.session);
+      kernel_.forgotten(call.session);
     }
     laws_.entering(call);
   }
@@ -72,25 +74,46 @@ class Watcher final : public DoorObserver {
   void resumed(std::uint32_t thread) noexcept override { laws_.resumed(thread); }
   bool poisons() const noexcept override { return laws_.poisons(); }
 
-  DescriptorAudit& audit() { return audit_; }
-  void after_fork() noexcept {
-    laws_.after_fork();
-    audit_.after_fork();
-  }
+  void after_fork() noexcept { laws_.after_fork(); }
+  KernelObserver& kernel() { return kernel_; }
 
  private:
+  // Kernel is the laws of the other door. A forked child closes what it inherited, so that they end there; and a child
+  // of vfork() has the memory of its parent.
+  class Kernel final : public KernelObserver {
+   public:
+    explicit Kernel(ViolationLog& log) : audit_(log), process_(getpid()) {}
+
+    bool looks(KernelVerb) noexcept override { return getpid() == process_; }
+    bool looks_at_waits() noexcept override { return true; }
+    bool entering(const KernelCall& call) noexcept override { return audit_.closing(use_of(call)); }
+    void left(const KernelCall& call, const KernelReturn& result) noexcept override {
+      feed(audit_, DescriptorScope::sockets, DescriptorOwner::judged, call, result);
+    }
+    void waiting(const KernelWait& wait) noexcept override { door_waiting(door_wait_of(wait)); }
+    void resumed(const KernelWait&, int) noexcept override { door_resumed(); }
+    bool is_socket(int descriptor) noexcept override { return audit_.is_socket(descriptor); }
+    bool killed(const KernelCall& call) noexcept override {
+      audit_.killed(use_of(call));
+      return true;
+    }
+    void forgotten(const void* session) noexcept { audit_.forgotten(session); }
+
+   private:
+    DescriptorAudit audit_;
+    const pid_t process_;
+  };
+
   ViolationLog log_{report};
   DoorLaws laws_;
-  DescriptorAudit audit_;
+  Kernel kernel_;
   std::array<std::atomic<bool>, tls_library_count> seen_{};
 };
 
 // Never destroyed: other threads may call when the process ends.
 Watcher* watcher = nullptr;
-std::atomic<DescriptorAudit*> open_audit{nullptr};
 
 void in_child() {
-  open_audit.store(nullptr);
   watcher->after_fork();
 }
 
@@ -103,7 +126,7 @@ void in_child() {
   watcher = new Watcher(std::getenv(poison_variable) != nullptr);
   pthread_atfork(nullptr, nullptr, in_child);
   open_door(watcher);
-  open_audit.store(&watcher->audit());
+  open_kernel_door(&watcher->kernel());
 }
 
 // exit() is the end of the run of the thread that calls it.
@@ -113,16 +136,9 @@ void in_child() {
   }
   door_waiting({.function = "exit"});
   open_door(nullptr);
-  open_audit.store(nullptr);
+  open_kernel_door(nullptr);
 }
 
 }  // namespace
-
-DescriptorAudit* audit() noexcept {
-  static const pid_t own = getpid();
-  DescriptorAudit* const found = open_audit.load(std::memory_order_acquire);
-  // A child of vfork() has the memory of its parent.
-  return found != nullptr && getpid() == own ? found : nullptr;
-}
 
 }  // namespace rig::probe

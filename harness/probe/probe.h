@@ -1,13 +1,7 @@
 // The probe: what libtlsrig_probe.so asks of the program that it was preloaded into. Private to this folder.
 #pragma once
 
-#include "harness/oracle/descriptor_audit.h"
-
 namespace rig::probe {
-
-// audit is asked by the functions of the kernel door; null before the probe has begun, in a forked child (which closes
-// what it inherited), and at the end. Thread: any.
-DescriptorAudit* audit() noexcept;
 
 // report_variable and poison_variable are how the command tells the probe what it wants, in its environment.
 inline constexpr const char* report_variable = "TLSRIG_PROBE_REPORT";

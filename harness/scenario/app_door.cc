@@ -64,6 +64,7 @@ class Inside {
       : visit_{.verb = verb, .calls_back = calls_back, .locks = lab::locks_held(), .outer = visit} {
     visit = &visit_;
     LibraryWatch::control_enters();
+    KernelWatch::control_enters();
   }
   ~Inside() {
     LibraryWatch::control_leaves();
@@ -142,6 +143,7 @@ CalledBack::CalledBack(std::string_view where, std::string_view callback) noexce
 
 CalledBack::~CalledBack() {
   LibraryWatch::control_enters();
+  KernelWatch::control_enters();
 }
 
 const rig_subject& through_app_door(const rig_subject& subject, ViolationLog& log) {

@@ -6,6 +6,7 @@
 
 #include "harness/lab/allocation.h"
 #include "harness/oracle/violation.h"
+#include "harness/scenario/kernel_watch.h"
 #include "harness/scenario/library_watch.h"
 #include "harness/subjects/subject.h"
 

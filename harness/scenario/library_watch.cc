@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "harness/lab/allocation.h"
+#include "harness/scenario/kernel_watch.h"
 
 namespace rig {
 namespace {
@@ -27,6 +28,9 @@ LibraryWatch::~LibraryWatch() {
 
 void LibraryWatch::entering(const DoorCall& call) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  if (call.verb == DoorVerb::destroy || call.verb == DoorVerb::reset) {
+    KernelWatch::session_ends(call.session);
+  }
   laws_.entering(call);
   sessions_.entering(call);
 }

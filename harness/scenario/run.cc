@@ -5,6 +5,7 @@
 
 #include "harness/base/check.h"
 #include "harness/engine/identities.h"
+#include "harness/lab/lab.h"
 #include "harness/scenario/app_door.h"
 #include "harness/scenario/environment.h"
 #include "harness/subjects/abi.h"
@@ -38,11 +39,16 @@ bool relay_is_ordered(const Scenario& scenario, std::uint32_t index) {
 
 }  // namespace
 
-Run::Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us)
+Run::Run(const Scenario& scenario, const rig_subject& subject, const RunOptions& options)
     : scenario_(scenario),
       subject_(through_app_door(subject, log_)),
-      stall_limit_(stall_limit_us),
-      connections_(scenario.settings.connections) {}
+      stall_limit_(options.stall_limit_us),
+      connections_(scenario.settings.connections) {
+  if (options.laws == LawScope::all) {
+    library_watch_ = std::make_unique<LibraryWatch>(log_);
+    kernel_watch_ = std::make_unique<KernelWatch>(log_);
+  }
+}
 
 Run::~Run() = default;
 
@@ -63,7 +69,9 @@ Status Run::open() {
   if (elsewhere) {
     echo_worker_ = std::make_unique<EchoWorker>(signal_);
   }
-  open_taps();
+  if (lab::running() && asks_wire()) {
+    lab::observe_resets(this);
+  }
   for (std::uint32_t index = 0; index < connections_.size(); ++index) {
     RIG_TRY_STATUS(open_connection(index));
   }
@@ -71,27 +79,24 @@ Status Run::open() {
   return {};
 }
 
-// In the lab the bytes on the wire are there to be looked at.
-void Run::open_taps() {
-  if (!lab::running() || scenario_.cell.tls == TlsChoice::none || scenario_.settings.peer != Peer::subject) {
-    return;
-  }
-  const WireRules rules{.tls13 = scenario_.cell.tls == TlsChoice::tls13,
-                        .renegotiates = scenario_.settings.renegotiation};
-  for (std::uint32_t index = 0; index < connections_.size(); ++index) {
-    taps_.push_back(std::make_unique<WireTap>("connection " + std::to_string(index), rules, log_));
-  }
-  lab::observe_streams(this);
+bool Run::asks_wire() const {
+  return scenario_.cell.tls != TlsChoice::none && scenario_.settings.peer == Peer::subject;
 }
 
-void Run::carried(std::uint32_t connection, lab::FaultSide from, const void* bytes, std::size_t count) noexcept {
-  const WireSide side = from == lab::FaultSide::client ? WireSide::client : WireSide::server;
-  taps_[connection]->carried(side, {static_cast<const std::uint8_t*>(bytes), count});
+void Run::announce(std::uint32_t index, std::uint16_t listener_port) {
+  if (kernel_watch_ == nullptr) {
+    return;
+  }
+  std::optional<WireRules> rules;
+  if (asks_wire()) {
+    rules = {.tls13 = scenario_.cell.tls == TlsChoice::tls13, .renegotiates = scenario_.settings.renegotiation};
+  }
+  kernel_watch_->announce(WireSide::client, index, connections_[index].port, rules);
+  kernel_watch_->announce(WireSide::server, index, listener_port, rules);
 }
 
 void Run::cut(std::uint32_t connection) noexcept {
   connections_[connection].was_cut = true;
-  taps_[connection]->cut();
 }
 
 Status Run::open_loops() {
@@ -251,6 +256,7 @@ Status Run::open_connection(std::uint32_t index) {
   } else {
     RIG_TRY_STATUS(open_listener(connection));
   }
+  const std::uint16_t listener_port = connection.port;
   if (lab::running()) {
     lab::name_connection(connection.port, index);
   }
@@ -259,6 +265,7 @@ Status Run::open_connection(std::uint32_t index) {
     connection.port = relay->port();
     connection.relay = std::move(relay);
   }
+  announce(index, listener_port);
   return {};
 }
 

@@ -12,9 +12,9 @@
 #include "harness/lab/lab.h"
 #include "harness/oracle/outcome_check.h"
 #include "harness/oracle/violation.h"
-#include "harness/oracle/wire_tap.h"
 #include "harness/scenario/echo_worker.h"
 #include "harness/scenario/end.h"
+#include "harness/scenario/kernel_watch.h"
 #include "harness/scenario/library_watch.h"
 #include "harness/scenario/loop_host.h"
 #include "harness/scenario/runner.h"
@@ -43,9 +43,9 @@ struct Connection {
 // wait_for_delivery, close, give_back, audit. If one of the waits stalls, wind_up() and audit_stalled() take their
 // place. A Run that has not given_back() everything must be kept, and never be destroyed: a thread may be stuck inside
 // the subject, or the subject may still hold what it was given.
-class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserver {
+class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver {
  public:
-  Run(const Scenario& scenario, const rig_subject& subject, std::int64_t stall_limit_us);
+  Run(const Scenario& scenario, const rig_subject& subject, const RunOptions& options);
   ~Run() override;
 
   // open makes loops, contexts, listeners and peers. Errors: what the subject or the system refuses.
@@ -87,8 +87,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   void arrive(std::uint64_t label) override;
   bool aligned(std::uint64_t label) override;
 
-  // lab::StreamObserver.
-  void carried(std::uint32_t connection, lab::FaultSide from, const void* bytes, std::size_t count) noexcept override;
+  // lab::ResetObserver.
   void cut(std::uint32_t connection) noexcept override;
 
  private:
@@ -119,8 +118,10 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   bool visitors_finished();
   bool loop_quiet(LoopHost& host);
   void finish_streams(bool all_delivered);
-  void open_taps();
-  void finish_taps();
+  void announce(std::uint32_t index, std::uint16_t listener_port);
+  void finish_wires();
+  void judge_wires(Verdict& verdict);
+  bool asks_wire() const;
   void judge_deeds();
   void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;
@@ -138,9 +139,9 @@ class Run final : public EndWorld, public ScriptWorld, public lab::StreamObserve
   const std::chrono::microseconds stall_limit_;
   Signal signal_;
   ViolationLog log_;
-  LibraryWatch library_watch_{log_};
+  std::unique_ptr<LibraryWatch> library_watch_;  // null: its laws are not asked
+  std::unique_ptr<KernelWatch> kernel_watch_;    // likewise
   std::unique_ptr<LoopHost> server_host_;
-  std::vector<std::unique_ptr<WireTap>> taps_;  // of each connection, where the wire is seen and speaks TLS
   std::vector<std::unique_ptr<LoopHost>> client_hosts_;
   rig_context* server_context_ = nullptr;
   std::vector<rig_context*> client_contexts_;

@@ -48,6 +48,10 @@ std::string report_of(const Violation& violation) {
   return std::string(law_name(violation.law)) + ", " + violation.where + ": " + violation.message;
 }
 
+WireSide wire_side(const End& end) {
+  return end.plan().side == Side::client ? WireSide::client : WireSide::server;
+}
+
 std::string_view tls_word(const rig_socket_info& used) {
   return used.tls_version == RIG_TLS_1_2 ? "1.2" : used.tls_version == RIG_TLS_1_3 ? "1.3" : "none";
 }
@@ -61,7 +65,12 @@ void Run::audit(Verdict& verdict) {
     }
   });
   finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
-  finish_taps();
+  if (kernel_watch_ != nullptr) {
+    finish_wires();
+    if (given_back_) {
+      kernel_watch_->finish_descriptors();
+    }
+  }
   judge_deeds();
   count(verdict);
   judge_resources();
@@ -71,6 +80,9 @@ void Run::audit(Verdict& verdict) {
   }
   audit_outcomes(verdict);
   audit_claims(verdict);
+  if (kernel_watch_ != nullptr) {
+    judge_wires(verdict);
+  }
   note_used(verdict);
   note_lacking(verdict);
 }
@@ -120,17 +132,26 @@ void Run::finish_streams(bool all_delivered) {
 }
 
 // What a relay has let through is no whole conversation.
-void Run::finish_taps() {
-  for (std::size_t index = 0; index < taps_.size(); ++index) {
-    const Connection& connection = connections_[index];
-    const auto finish = [&](WireSide side, const End* end) {
-      const bool orderly = end != nullptr && end->connected() && !connection.relay && end->closed_outcome().came &&
-                           !end->closed_outcome().error.has_value() && !end->aborted_itself();
-      taps_[index]->finish(side, orderly);
-    };
-    finish(WireSide::client, connection.client.get());
-    finish(WireSide::server, connection.server.get());
-  }
+void Run::finish_wires() {
+  each_end([this](const End& end) {
+    const bool orderly = !connections_[end.plan().connection].relay && end.closed_outcome().came &&
+                         !end.closed_outcome().error.has_value() && !end.aborted_itself();
+    kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
+  });
+}
+
+// A wire that was never seen has not been judged: a subject that speaks past the kernel door shows nothing.
+void Run::judge_wires(Verdict& verdict) {
+  std::uint64_t records = 0;
+  each_end([&](const End& end) {
+    const std::uint64_t own = kernel_watch_->records(wire_side(end), end.plan().connection);
+    records += own;
+    if (asks_wire() && end.connected() && own == 0 && verdict.kind == VerdictKind::pass) {
+      verdict.kind = VerdictKind::vacuous;
+      verdict.reason = "law W1 has seen no record of " + end.name() + ", which is connected";
+    }
+  });
+  verdict.counters["wire_records"] = records;
 }
 
 // The rig's own peers have descriptors as well, and go first.
@@ -138,7 +159,9 @@ void Run::judge_resources() {
   if (!given_back_) {
     return;
   }
-  library_watch_.sessions().given_back(log_);
+  if (library_watch_ != nullptr) {
+    library_watch_->sessions().given_back(log_);
+  }
   for (Connection& connection : connections_) {
     connection.relay.reset();
   }

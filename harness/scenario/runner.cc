@@ -32,6 +32,8 @@ namespace rig {
 namespace {
 
 constexpr const char* child_flag = "--tlsrig-child";
+constexpr const char* all_laws_word = "all";
+constexpr const char* app_laws_word = "app";
 
 // A verb without its bit may be null.
 std::optional<std::string> lacking_verb(const Scenario& scenario, Side side, std::uint32_t can) {
@@ -126,7 +128,7 @@ void abandon(std::unique_ptr<Run> run) {
 }
 
 void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, Verdict& verdict) {
-  auto run = std::make_unique<Run>(scenario, subject, options.stall_limit_us);
+  auto run = std::make_unique<Run>(scenario, subject, options);
   if (const Status opened = run->open(); !opened.has_value()) {
     if (scenario.memory_may_fail && run->give_back_unstarted()) {
       verdict.kind = VerdictKind::pass;
@@ -213,7 +215,8 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
   std::string stall = std::to_string(options.stall_limit_us);
   std::string flag = child_flag;
   std::string program = "tlsrig";
-  std::array<char*, 4> arguments{program.data(), flag.data(), stall.data(), nullptr};
+  std::string laws = options.laws == LawScope::all ? all_laws_word : app_laws_word;
+  std::array<char*, 5> arguments{program.data(), flag.data(), stall.data(), laws.data(), nullptr};
   pid_t child = 0;
   const int spawned = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
@@ -292,12 +295,13 @@ int child_exit_code(VerdictKind kind) {
 }
 
 std::optional<int> run_as_child(int argc, char** argv) {
-  if (argc != 3 || std::strcmp(argv[1], child_flag) != 0) {
+  if (argc != 4 || std::strcmp(argv[1], child_flag) != 0) {
     return std::nullopt;
   }
   RunOptions options;
   options.child = true;
   options.stall_limit_us = std::strtoll(argv[2], nullptr, 10);
+  options.laws = std::strcmp(argv[3], app_laws_word) == 0 ? LawScope::app : LawScope::all;
   const auto scenario = parse_scenario(read_all(STDIN_FILENO));
   if (!scenario.has_value()) {
     return 2;

@@ -13,6 +13,9 @@
 
 namespace rig {
 
+// LawScope is which laws are asked: those of the app door only, or those of all doors.
+enum class LawScope : std::uint8_t { app, all };
+
 // RunOptions is what a run may differ in without being another test.
 struct RunOptions {
   // subject stands in for the one that the scenario names (a canary around it, for example). Null: find_subject().
@@ -27,6 +30,8 @@ struct RunOptions {
   lab::FlightRecorder* recorder = nullptr;
   // trace_file, if it is not empty, is where a run in the lab leaves its events, for a trace viewer.
   std::string trace_file = {};
+  // laws says which doors are watched. With `app` the library and the kernel door stay closed, and cost nothing.
+  LawScope laws = LawScope::all;
   // child is true in a process that was started for one scenario (Settings::fresh_process is then fulfilled).
   bool child = false;
 };

@@ -3,13 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
+#include <ostream>
 #include <string>
 #include <vector>
 
+#include "harness/lab/allocation.h"
 #include "harness/scenario/runner.h"
 #include "harness/subjects/canary/canary.h"
 #include "harness/subjects/canary/litterer.h"
 #include "harness/subjects/canary/misuser.h"
+#include "harness/subjects/canary/trespasser.h"
 #include "harness/subjects/house.h"
 #include "stress/recipe.h"
 
@@ -280,6 +284,138 @@ TEST(LibraryDoor, E1_AWriteOfNoBytesIsReported) {
 
 TEST(LibraryDoor, E3_AShutdownInAHandshakeIsReported) {
   expect_misuse(Misuse::shutdown_in_handshake, Law::e3_order);
+}
+
+TEST(LibraryDoor, H1_AnEntryThatIsThereWhenTheThreadWaitsIsReported) {
+  expect_misuse(Misuse::entry_at_wait, Law::h1_nothing_left);
+}
+
+TEST(LibraryDoor, L1_AWaitForInputThatTheLibraryHoldsIsReported) {
+  expect_misuse(Misuse::pending_at_wait, Law::l1_progress);
+}
+
+// The kernel door of a run.
+Verdict run_trespasser(Trespass trespass, World world, LawScope laws = LawScope::all) {
+  Cell cell = plain_cell(true);
+  cell.world = world;
+  RunOptions options{.subject = make_trespasser(house_subject(), trespass)};
+  options.laws = laws;
+  std::signal(SIGPIPE, SIG_DFL);
+  return run_scenario(load(cell), options);
+}
+
+struct TrespassCase {
+  Trespass trespass;
+  Law law;
+  const char* message;  // is part of it
+  const char* name;
+};
+
+void PrintTo(const TrespassCase& trespass, std::ostream* out) {
+  *out << trespass.name;
+}
+
+class KernelDoor : public testing::TestWithParam<TrespassCase> {};
+
+TEST_P(KernelDoor, ATrespassIsReportedOnceAndByItsLawAlone) {
+  for (const World world : {World::loopback, World::lab}) {
+    const Verdict verdict = run_trespasser(GetParam().trespass, world);
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    ASSERT_EQ(verdict.violations.size(), 1u) << verdict_json(verdict);
+    EXPECT_EQ(verdict.violations.front().law, GetParam().law);
+    EXPECT_TRUE(verdict.violations.front().message.contains(GetParam().message)) << verdict.violations.front().message;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Trespasses, KernelDoor,
+    testing::Values(
+        TrespassCase{Trespass::double_close, Law::f1_descriptors, "it is closed twice", "F1_double_close"},
+        TrespassCase{Trespass::use_after_close, Law::f1_descriptors, "is used after its close", "F1_use_after_close"},
+        TrespassCase{Trespass::register_closed, Law::f1_descriptors, "poll called from", "F1_register_closed"},
+        TrespassCase{Trespass::leak, Law::f1_descriptors, "it was never closed", "F1_leak"},
+        TrespassCase{Trespass::raises_sigpipe, Law::p1_sigpipe, "raises SIGPIPE", "P1_raises_sigpipe"},
+        TrespassCase{Trespass::ignores_input, Law::l2_wakeups, "input that nobody reads", "L2_ignores_input"},
+        TrespassCase{Trespass::ignores_room, Law::l2_wakeups, "room that nobody uses", "L2_ignores_room"},
+        TrespassCase{Trespass::repeats_at_once, Law::l2_wakeups, "is tried again at once", "L2_repeats_at_once"},
+        TrespassCase{Trespass::starves, Law::l2_wakeups, "waits for its turn", "L2_starves"}),
+    [](const auto& trespass) { return std::string(trespass.param.name); });
+
+TEST(WireOfARun, W1_WhatIsInTheClearIsReportedInBothWorlds) {
+  for (const World world : {World::loopback, World::lab}) {
+    Cell cell = tls_cell(true);
+    cell.world = world;
+    const Verdict verdict = run_scenario(
+        load(cell),
+        {.subject = make_trespasser(house_subject(), Trespass::speaks_in_the_clear), .stall_limit_us = stall_limit_us});
+    EXPECT_NE(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+    EXPECT_TRUE(std::ranges::any_of(verdict.violations, [](const Violation& violation) {
+      return violation.law == Law::w1_wire && violation.message.contains("is no TLS record");
+    })) << verdict_json(verdict);
+  }
+}
+
+// A subject that the kernel door takes for the rig.
+template <auto Verb>
+struct Unseen;
+
+template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Arguments...)>
+struct Unseen<Verb> {
+  static Result call(Arguments... arguments) {
+    const lab::Acting rig(lab::Party::rig);
+    return (house_subject()->*Verb)(arguments...);
+  }
+};
+
+template <auto... Verbs>
+const rig_subject* make_unseen() {
+  static rig_subject table = *house_subject();
+  ((table.*Verbs = Unseen<Verbs>::call), ...);
+  return &table;
+}
+
+TEST(KernelDoorOwner, F1_WhatTheRigHasOpenedIsNotTheSubjects) {
+  for (const World world : {World::loopback, World::lab}) {
+    Cell cell = plain_cell(true);
+    cell.world = world;
+    const Verdict verdict = run_scenario(load(cell), {.subject = make_unseen<&rig_subject::loop_create>()});
+    EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::f1_descriptors);
+      EXPECT_TRUE(violation.message.contains("it belongs to somebody else")) << violation.message;
+    }
+  }
+}
+
+TEST(Vacuous, ATlsRunWhoseWireNobodySawIsNotGreen) {
+  const rig_subject* const unseen =
+      make_unseen<&rig_subject::loop_create, &rig_subject::loop_turn, &rig_subject::loop_wake,
+                  &rig_subject::loop_destroy, &rig_subject::listen, &rig_subject::listener_close, &rig_subject::connect,
+                  &rig_subject::send, &rig_subject::close, &rig_subject::destroy>();
+  for (const World world : {World::loopback, World::lab}) {
+    Cell cell = tls_cell(true);
+    cell.world = world;
+    const Verdict verdict = run_scenario(load(cell), {.subject = unseen});
+    EXPECT_EQ(verdict.kind, VerdictKind::vacuous) << verdict_json(verdict);
+    EXPECT_TRUE(verdict.reason.contains("law W1 has seen no record of client 0")) << verdict.reason;
+    cell = plain_cell(true);
+    cell.world = world;
+    EXPECT_EQ(run_scenario(load(cell), {.subject = unseen}).kind, VerdictKind::pass);
+  }
+}
+
+TEST(CanaryDual, ADescriptorThatIsUsedAsItShouldBeIsSilent) {
+  for (const World world : {World::loopback, World::lab}) {
+    const Verdict verdict = run_trespasser(Trespass::none, world);
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+  }
+}
+
+TEST(CanaryDual, WithTheLawsOfTheAppDoorAloneTheOthersAreNotAsked) {
+  for (const World world : {World::loopback, World::lab}) {
+    const Verdict verdict = run_trespasser(Trespass::ignores_room, world, LawScope::app);
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+  }
 }
 
 TEST(CanaryDual, ASessionThatIsUsedAsTheManualSaysIsSilent) {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "harness/base/kernel_door.h"
 #include "harness/lab/interposing.h"
 #include "harness/lab/kernel/events.h"
 #include "harness/lab/kernel/file.h"

@@ -11,6 +11,7 @@
 
 #include "harness/lab/kernel/calls.h"
 
+using namespace rig;
 using namespace rig::lab;
 
 namespace rig::lab {
@@ -97,12 +98,19 @@ Answer control_file(File& file, int descriptor, int request, long argument) {
 }
 
 int fcntl_here(int descriptor, int request, long argument, const void* caller) {
-  if (!is_virtual(descriptor)) {
-    return real_fcntl(descriptor, request, argument);
-  }
-  return static_cast<int>(on_file(Op::fcntl, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-    return control_file(file, descriptor, request, argument);
-  }));
+  const bool makes_another = request == F_DUPFD || request == F_DUPFD_CLOEXEC;
+  const KernelCall call{.verb = makes_another ? KernelVerb::duplicate : KernelVerb::option,
+                        .function = "fcntl",
+                        .descriptor = descriptor,
+                        .caller = caller};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(descriptor)) {
+      return real_fcntl(descriptor, request, argument);
+    }
+    return static_cast<int>(on_file(Op::fcntl, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      return control_file(file, descriptor, request, argument);
+    }));
+  });
 }
 
 Answer control_io(File& file, int descriptor, unsigned long request, void* argument) {
@@ -124,63 +132,79 @@ Answer control_io(File& file, int descriptor, unsigned long request, void* argum
 }  // namespace rig::lab
 
 RIG_LAB_EXPORT int close(int descriptor) {
-  if (!is_virtual(descriptor)) {
-    return real_close(descriptor);
-  }
-  const int before = errno;
-  point(Op::close, RIG_LAB_CALLER);
-  const Unwatched unwatched;
-  Kernel& all = kernel();
-  all.advance();
-  Answer answer = -EBADF;
-  int noise = 0;
-  if (File* file = all.descriptors.find(descriptor)) {
-    const Place place = file->place();
-    const Struck struck = all.faults.at_call(Op::close, {&place, 1}, false);
-    noise = struck.noise;
-    const Pin pin(*file);
-    answer = all.descriptors.remove(descriptor);
-    if (file->references == 1 && file->tcp() != nullptr) {
-      file->tcp()->linger_at_close();
-    }
-    // The descriptor is gone even if close fails, as on Linux.
-    answer = struck.error != 0 ? -struck.error : answer;
-  }
-  event(Op::close, descriptor, answer);
-  return static_cast<int>(finish(answer, before, noise));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::close, .function = "close", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_close(descriptor);
+        }
+        const int before = errno;
+        point(Op::close, caller);
+        const Unwatched unwatched;
+        Kernel& all = kernel();
+        all.advance();
+        Answer answer = -EBADF;
+        int noise = 0;
+        if (File* file = all.descriptors.find(descriptor)) {
+          const Place place = file->place();
+          const Struck struck = all.faults.at_call(Op::close, {&place, 1}, false);
+          noise = struck.noise;
+          const Pin pin(*file);
+          answer = all.descriptors.remove(descriptor);
+          if (file->references == 1 && file->tcp() != nullptr) {
+            file->tcp()->linger_at_close();
+          }
+          // The descriptor is gone even if close fails, as on Linux.
+          answer = struck.error != 0 ? -struck.error : answer;
+        }
+        event(Op::close, descriptor, answer);
+        return static_cast<int>(finish(answer, before, noise));
+      });
 }
 
 RIG_LAB_EXPORT int dup(int descriptor) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_dup(descriptor);
-  }
-  return static_cast<int>(on_file(Op::dup, descriptor, RIG_LAB_CALLER, 0, [](File& file, bool, Struck&) -> Answer {
-    return kernel().descriptors.add(file, false);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::duplicate, .function = "dup", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_dup(descriptor);
+        }
+        return static_cast<int>(on_file(Op::dup, descriptor, caller, 0, [](File& file, bool, Struck&) -> Answer {
+          return kernel().descriptors.add(file, false);
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int dup2(int from, int to) noexcept {
-  if (is_virtual(from)) {
-    return duplicate_at(from, to, false, RIG_LAB_CALLER);
-  }
-  if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
-    refuse("dup2", "of a system's descriptor onto a virtual one");
-  }
-  return real_dup2(from, to);
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::duplicate, .function = "dup2", .descriptor = from, .caller = caller},
+                             [&]() -> int {
+                               if (is_virtual(from)) {
+                                 return duplicate_at(from, to, false, caller);
+                               }
+                               if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
+                                 refuse("dup2", "of a system's descriptor onto a virtual one");
+                               }
+                               return real_dup2(from, to);
+                             });
 }
 
 RIG_LAB_EXPORT int dup3(int from, int to, int flags) noexcept {
-  if (is_virtual(from)) {
-    if (from == to || (flags & ~O_CLOEXEC) != 0) {
-      errno = EINVAL;
-      return -1;
-    }
-    return duplicate_at(from, to, (flags & O_CLOEXEC) != 0, RIG_LAB_CALLER);
-  }
-  if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
-    refuse("dup3", "of a system's descriptor onto a virtual one");
-  }
-  return real_dup3(from, to, flags);
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::duplicate, .function = "dup3", .descriptor = from, .caller = caller},
+                             [&]() -> int {
+                               if (is_virtual(from)) {
+                                 if (from == to || (flags & ~O_CLOEXEC) != 0) {
+                                   errno = EINVAL;
+                                   return -1;
+                                 }
+                                 return duplicate_at(from, to, (flags & O_CLOEXEC) != 0, caller);
+                               }
+                               if (is_virtual(to) && kernel().descriptors.find(to) != nullptr) {
+                                 refuse("dup3", "of a system's descriptor onto a virtual one");
+                               }
+                               return real_dup3(from, to, flags);
+                             });
 }
 
 RIG_LAB_EXPORT int fcntl(int descriptor, int request, ...) {
@@ -204,47 +228,62 @@ RIG_LAB_EXPORT int ioctl(int descriptor, unsigned long request, ...) noexcept {
   va_start(arguments, request);
   void* argument = va_arg(arguments, void*);
   va_end(arguments);
-  if (!is_virtual(descriptor)) {
-    return real_ioctl(descriptor, request, argument);
-  }
-  return static_cast<int>(on_file(Op::ioctl, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    return control_io(file, descriptor, request, argument);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelCall call{.verb = KernelVerb::option, .function = "ioctl", .descriptor = descriptor, .caller = caller};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(descriptor)) {
+      return real_ioctl(descriptor, request, argument);
+    }
+    return static_cast<int>(on_file(Op::ioctl, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      return control_io(file, descriptor, request, argument);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int pipe(int descriptors[2]) noexcept {
-  return !outside() && !by_sanitizer(RIG_LAB_CALLER) ? make_pipe(descriptors, 0, RIG_LAB_CALLER)
-                                                     : real_pipe(descriptors);
+  const void* const caller = RIG_LAB_CALLER;
+  return pair_through_kernel_door(KernelVerb::open, "pipe", caller, descriptors, [&]() -> int {
+    return !outside() && !by_sanitizer(caller) ? make_pipe(descriptors, 0, caller) : real_pipe(descriptors);
+  });
 }
 
 RIG_LAB_EXPORT int pipe2(int descriptors[2], int flags) noexcept {
-  return outside() ? real_pipe2(descriptors, flags) : make_pipe(descriptors, flags, RIG_LAB_CALLER);
+  const void* const caller = RIG_LAB_CALLER;
+  return pair_through_kernel_door(KernelVerb::open, "pipe2", caller, descriptors, [&]() -> int {
+    return outside() ? real_pipe2(descriptors, flags) : make_pipe(descriptors, flags, caller);
+  });
 }
 
 RIG_LAB_EXPORT int eventfd(unsigned count, int flags) noexcept {
-  if (outside()) {
-    return real_eventfd(count, flags);
-  }
-  return static_cast<int>(on_nothing(Op::eventfd, RIG_LAB_CALLER, [&]() -> Answer {
-    if ((flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK)) != 0) {
-      return -EINVAL;
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::open, .function = "eventfd", .caller = caller}, [&]() -> int {
+    if (outside()) {
+      return real_eventfd(count, flags);
     }
-    return open_file(new EventFile(count, (flags & EFD_SEMAPHORE) != 0), (flags & EFD_CLOEXEC) != 0,
-                     (flags & EFD_NONBLOCK) != 0);
-  }));
+    return static_cast<int>(on_nothing(Op::eventfd, caller, [&]() -> Answer {
+      if ((flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK)) != 0) {
+        return -EINVAL;
+      }
+      return open_file(new EventFile(count, (flags & EFD_SEMAPHORE) != 0), (flags & EFD_CLOEXEC) != 0,
+                       (flags & EFD_NONBLOCK) != 0);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int timerfd_create(clockid_t clock, int flags) noexcept {
-  if (outside()) {
-    return real_timerfd_create(clock, flags);
-  }
-  return static_cast<int>(on_nothing(Op::timerfd, RIG_LAB_CALLER, [&]() -> Answer {
-    if ((flags & ~(TFD_CLOEXEC | TFD_NONBLOCK)) != 0 ||
-        (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_BOOTTIME)) {
-      return -EINVAL;
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::open, .function = "timerfd_create", .caller = caller}, [&]() -> int {
+    if (outside()) {
+      return real_timerfd_create(clock, flags);
     }
-    return open_file(new TimerFile, (flags & TFD_CLOEXEC) != 0, (flags & TFD_NONBLOCK) != 0);
-  }));
+    return static_cast<int>(on_nothing(Op::timerfd, caller, [&]() -> Answer {
+      if ((flags & ~(TFD_CLOEXEC | TFD_NONBLOCK)) != 0 ||
+          (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_BOOTTIME)) {
+        return -EINVAL;
+      }
+      return open_file(new TimerFile, (flags & TFD_CLOEXEC) != 0, (flags & TFD_NONBLOCK) != 0);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int timerfd_settime(int descriptor, int flags, const itimerspec* value, itimerspec* old) noexcept {

@@ -7,6 +7,7 @@
 
 #include "harness/lab/kernel/calls.h"
 
+using namespace rig;
 using namespace rig::lab;
 
 namespace rig::lab {
@@ -56,67 +57,107 @@ ssize_t move(Op op, Kind kind, bool sends, int descriptor, std::span<const iovec
   });
 }
 
-ssize_t move_one(Op op, Kind kind, bool sends, int descriptor, const void* bytes, std::size_t count, int flags,
-                 const void* caller) {
-  const iovec piece{.iov_base = const_cast<void*>(bytes), .iov_len = count};
-  return move(op, kind, sends, descriptor, {&piece, 1}, flags, caller);
+// sent passes a call that sends through the kernel door. `system(quiet)` is the system's own call, which raises no
+// SIGPIPE if quiet is true.
+template <class System>
+ssize_t sent(const char* function, Op op, Kind kind, int descriptor, std::span<const iovec> pieces, int flags,
+             const void* caller, System system) {
+  const KernelCall call{.verb = KernelVerb::send,
+                        .function = function,
+                        .descriptor = descriptor,
+                        .caller = caller,
+                        .pieces = pieces,
+                        .may_signal = (flags & MSG_NOSIGNAL) == 0};
+  return send_through_kernel_door(call, [&](bool quiet) {
+    return is_virtual(descriptor) ? move(op, kind, true, descriptor, pieces, flags | (quiet ? MSG_NOSIGNAL : 0), caller)
+                                  : system(quiet);
+  });
+}
+
+template <class System>
+ssize_t received(const char* function, Op op, Kind kind, int descriptor, std::span<const iovec> pieces, int flags,
+                 const void* caller, System system) {
+  const KernelCall call{.verb = KernelVerb::receive,
+                        .function = function,
+                        .descriptor = descriptor,
+                        .caller = caller,
+                        .pieces = pieces,
+                        .peeks = (flags & MSG_PEEK) != 0};
+  return through_kernel_door(call, [&] {
+    return is_virtual(descriptor) ? move(op, kind, false, descriptor, pieces, flags, caller) : system();
+  });
+}
+
+iovec piece_of(const void* bytes, std::size_t count) {
+  return {.iov_base = const_cast<void*>(bytes), .iov_len = count};
 }
 
 }  // namespace
 }  // namespace rig::lab
 
 RIG_LAB_EXPORT ssize_t send(int descriptor, const void* bytes, size_t count, int flags) {
-  if (!is_virtual(descriptor)) {
-    return real_send(descriptor, bytes, count, flags);
-  }
-  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_LAB_CALLER);
+  const iovec piece = piece_of(bytes, count);
+  return sent("send", Op::send, Kind::socket_only, descriptor, {&piece, 1}, flags, RIG_LAB_CALLER,
+              [&](bool quiet) { return real_send(descriptor, bytes, count, flags | (quiet ? MSG_NOSIGNAL : 0)); });
 }
 
 RIG_LAB_EXPORT ssize_t sendto(int descriptor, const void* bytes, size_t count, int flags, const sockaddr* to,
                               socklen_t to_bytes) {
-  if (!is_virtual(descriptor)) {
-    return real_sendto(descriptor, bytes, count, flags, to, to_bytes);
-  }
-  return move_one(Op::send, Kind::socket_only, true, descriptor, bytes, count, flags, RIG_LAB_CALLER);
+  const iovec piece = piece_of(bytes, count);
+  return sent("sendto", Op::send, Kind::socket_only, descriptor, {&piece, 1}, flags, RIG_LAB_CALLER, [&](bool quiet) {
+    return real_sendto(descriptor, bytes, count, flags | (quiet ? MSG_NOSIGNAL : 0), to, to_bytes);
+  });
 }
 
 RIG_LAB_EXPORT ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
-  if (!is_virtual(descriptor)) {
-    return real_sendmsg(descriptor, message, flags);
-  }
-  if (message->msg_control != nullptr && message->msg_controllen > 0) {
+  if (is_virtual(descriptor) && message->msg_control != nullptr && message->msg_controllen > 0) {
     refuse("sendmsg", "with control data");
   }
-  return move(Op::send, Kind::socket_only, true, descriptor, {message->msg_iov, message->msg_iovlen}, flags,
-              RIG_LAB_CALLER);
+  return sent("sendmsg", Op::send, Kind::socket_only, descriptor, {message->msg_iov, message->msg_iovlen}, flags,
+              RIG_LAB_CALLER,
+              [&](bool quiet) { return real_sendmsg(descriptor, message, flags | (quiet ? MSG_NOSIGNAL : 0)); });
+}
+
+RIG_LAB_EXPORT ssize_t write(int descriptor, const void* bytes, size_t count) {
+  const iovec piece = piece_of(bytes, count);
+  return sent("write", Op::write, Kind::any_file, descriptor, {&piece, 1}, 0, RIG_LAB_CALLER, [&](bool quiet) {
+    return quiet ? real_send(descriptor, bytes, count, MSG_NOSIGNAL) : real_write(descriptor, bytes, count);
+  });
+}
+
+RIG_LAB_EXPORT ssize_t writev(int descriptor, const iovec* pieces, int count) {
+  const std::span<const iovec> all(pieces, static_cast<std::size_t>(count));
+  return sent("writev", Op::write, Kind::any_file, descriptor, all, 0, RIG_LAB_CALLER, [&](bool quiet) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces);
+    message.msg_iovlen = all.size();
+    return quiet ? real_sendmsg(descriptor, &message, MSG_NOSIGNAL) : real_writev(descriptor, pieces, count);
+  });
 }
 
 RIG_LAB_EXPORT ssize_t recv(int descriptor, void* bytes, size_t count, int flags) {
-  if (!is_virtual(descriptor)) {
-    return real_recv(descriptor, bytes, count, flags);
-  }
-  return move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_LAB_CALLER);
+  const iovec piece = piece_of(bytes, count);
+  return received("recv", Op::recv, Kind::socket_only, descriptor, {&piece, 1}, flags, RIG_LAB_CALLER,
+                  [&] { return real_recv(descriptor, bytes, count, flags); });
 }
 
 RIG_LAB_EXPORT ssize_t recvfrom(int descriptor, void* bytes, size_t count, int flags, sockaddr* from,
                                 socklen_t* from_bytes) {
-  if (!is_virtual(descriptor)) {
-    return real_recvfrom(descriptor, bytes, count, flags, from, from_bytes);
-  }
-  const ssize_t done = move_one(Op::recv, Kind::socket_only, false, descriptor, bytes, count, flags, RIG_LAB_CALLER);
-  if (done >= 0 && from != nullptr && from_bytes != nullptr) {
+  const iovec piece = piece_of(bytes, count);
+  const ssize_t done = received("recvfrom", Op::recv, Kind::socket_only, descriptor, {&piece, 1}, flags, RIG_LAB_CALLER,
+                                [&] { return real_recvfrom(descriptor, bytes, count, flags, from, from_bytes); });
+  if (is_virtual(descriptor) && done >= 0 && from != nullptr && from_bytes != nullptr) {
     *from_bytes = 0;  // a stream's bytes name nobody
   }
   return done;
 }
 
 RIG_LAB_EXPORT ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
-  if (!is_virtual(descriptor)) {
-    return real_recvmsg(descriptor, message, flags);
-  }
-  const ssize_t done = move(Op::recv, Kind::socket_only, false, descriptor, {message->msg_iov, message->msg_iovlen},
-                            flags & ~MSG_CMSG_CLOEXEC, RIG_LAB_CALLER);
-  if (done >= 0) {
+  const bool here = is_virtual(descriptor);
+  const ssize_t done = received("recvmsg", Op::recv, Kind::socket_only, descriptor,
+                                {message->msg_iov, message->msg_iovlen}, here ? flags & ~MSG_CMSG_CLOEXEC : flags,
+                                RIG_LAB_CALLER, [&] { return real_recvmsg(descriptor, message, flags); });
+  if (here && done >= 0) {
     message->msg_namelen = 0;
     message->msg_controllen = 0;
     message->msg_flags = 0;
@@ -125,33 +166,14 @@ RIG_LAB_EXPORT ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
 }
 
 RIG_LAB_EXPORT ssize_t read(int descriptor, void* bytes, size_t count) {
-  if (!is_virtual(descriptor)) {
-    return real_read(descriptor, bytes, count);
-  }
-  return move_one(Op::read, Kind::any_file, false, descriptor, bytes, count, 0, RIG_LAB_CALLER);
+  const iovec piece = piece_of(bytes, count);
+  return received("read", Op::read, Kind::any_file, descriptor, {&piece, 1}, 0, RIG_LAB_CALLER,
+                  [&] { return real_read(descriptor, bytes, count); });
 }
 
 RIG_LAB_EXPORT ssize_t readv(int descriptor, const iovec* pieces, int count) {
-  if (!is_virtual(descriptor)) {
-    return real_readv(descriptor, pieces, count);
-  }
-  return move(Op::read, Kind::any_file, false, descriptor, {pieces, static_cast<std::size_t>(count)}, 0,
-              RIG_LAB_CALLER);
-}
-
-RIG_LAB_EXPORT ssize_t write(int descriptor, const void* bytes, size_t count) {
-  if (!is_virtual(descriptor)) {
-    return real_write(descriptor, bytes, count);
-  }
-  return move_one(Op::write, Kind::any_file, true, descriptor, bytes, count, 0, RIG_LAB_CALLER);
-}
-
-RIG_LAB_EXPORT ssize_t writev(int descriptor, const iovec* pieces, int count) {
-  if (!is_virtual(descriptor)) {
-    return real_writev(descriptor, pieces, count);
-  }
-  return move(Op::write, Kind::any_file, true, descriptor, {pieces, static_cast<std::size_t>(count)}, 0,
-              RIG_LAB_CALLER);
+  return received("readv", Op::read, Kind::any_file, descriptor, {pieces, static_cast<std::size_t>(count)}, 0,
+                  RIG_LAB_CALLER, [&] { return real_readv(descriptor, pieces, count); });
 }
 
 // libc's own call its internal read and write.

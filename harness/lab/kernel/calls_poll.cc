@@ -9,6 +9,7 @@
 #include "harness/lab/kernel/calls.h"
 #include "harness/lab/kernel/epoll.h"
 
+using namespace rig;
 using namespace rig::lab;
 
 namespace rig::lab {
@@ -261,20 +262,36 @@ std::int64_t span_ns(const timespec* time) {
 }  // namespace rig::lab
 
 RIG_LAB_EXPORT int poll(pollfd* polls, nfds_t count, int timeout_ms) {
-  const OwnWork own_work;
-  if (outside() || whose("poll", polled_of(polls, count), timeout_ms != 0) == Whose::system) {
-    return real_poll(polls, count, timeout_ms);
-  }
-  return poll_here(polls, count, timeout_ms < 0 ? -1 : timeout_ms * ms_ns, RIG_LAB_CALLER);
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::poll,
+                        .function = "poll",
+                        .caller = caller,
+                        .blocks = timeout_ms != 0,
+                        .polls = {polls, count}};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    const OwnWork own_work;
+    if (outside() || whose("poll", polled_of(polls, count), timeout_ms != 0) == Whose::system) {
+      return real_poll(polls, count, timeout_ms);
+    }
+    return poll_here(polls, count, timeout_ms < 0 ? -1 : timeout_ms * ms_ns, caller);
+  });
 }
 
 // No signal reaches a run from outside, so that masks have nothing to hold off.
 RIG_LAB_EXPORT int ppoll(pollfd* polls, nfds_t count, const timespec* time, const sigset_t* mask) {
-  const OwnWork own_work;
-  if (outside() || whose("ppoll", polled_of(polls, count), span_ns(time) != 0) == Whose::system) {
-    return real_ppoll(polls, count, time, mask);
-  }
-  return poll_here(polls, count, span_ns(time), RIG_LAB_CALLER);
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::poll,
+                        .function = "ppoll",
+                        .caller = caller,
+                        .blocks = span_ns(time) != 0,
+                        .polls = {polls, count}};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    const OwnWork own_work;
+    if (outside() || whose("ppoll", polled_of(polls, count), span_ns(time) != 0) == Whose::system) {
+      return real_ppoll(polls, count, time, mask);
+    }
+    return poll_here(polls, count, span_ns(time), caller);
+  });
 }
 
 RIG_LAB_EXPORT int __poll_chk(pollfd* polls, nfds_t count, int timeout_ms, size_t room) {
@@ -292,84 +309,139 @@ RIG_LAB_EXPORT int __ppoll_chk(pollfd* polls, nfds_t count, const timespec* time
 }
 
 RIG_LAB_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timeval* time) {
-  const OwnWork own_work;
-  const std::int64_t timeout_ns = time == nullptr ? -1 : (time->tv_sec * 1'000'000 + time->tv_usec) * 1000;
-  if (outside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
-    return real_select(count, in, out, odd, time);
-  }
-  const std::int64_t began_ns = now_ns();
-  const int answer = select_here(count, in, out, odd, timeout_ns, RIG_LAB_CALLER);
-  if (time != nullptr) {
-    // As Linux: what is left of the time.
-    const std::int64_t left_us = std::max<std::int64_t>(0, timeout_ns - (now_ns() - began_ns)) / 1000;
-    *time = {.tv_sec = left_us / 1'000'000, .tv_usec = left_us % 1'000'000};
-  }
-  return answer;
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::select,
+                        .function = "select",
+                        .caller = caller,
+                        .blocks = time == nullptr || time->tv_sec != 0 || time->tv_usec != 0,
+                        .count = count,
+                        .in = in,
+                        .out = out};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    const OwnWork own_work;
+    const std::int64_t timeout_ns = time == nullptr ? -1 : (time->tv_sec * 1'000'000 + time->tv_usec) * 1000;
+    if (outside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
+      return real_select(count, in, out, odd, time);
+    }
+    const std::int64_t began_ns = now_ns();
+    const int answer = select_here(count, in, out, odd, timeout_ns, caller);
+    if (time != nullptr) {
+      // As Linux: what is left of the time.
+      const std::int64_t left_us = std::max<std::int64_t>(0, timeout_ns - (now_ns() - began_ns)) / 1000;
+      *time = {.tv_sec = left_us / 1'000'000, .tv_usec = left_us % 1'000'000};
+    }
+    return answer;
+  });
 }
 
 RIG_LAB_EXPORT int pselect(int count, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
                            const sigset_t* mask) {
-  const OwnWork own_work;
-  if (outside() || whose("pselect", polled_of(count, in, out, odd), span_ns(time) != 0) == Whose::system) {
-    return real_pselect(count, in, out, odd, time, mask);
-  }
-  return select_here(count, in, out, odd, span_ns(time), RIG_LAB_CALLER);
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::select,
+                        .function = "pselect",
+                        .caller = caller,
+                        .blocks = span_ns(time) != 0,
+                        .count = count,
+                        .in = in,
+                        .out = out};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    const OwnWork own_work;
+    if (outside() || whose("pselect", polled_of(count, in, out, odd), span_ns(time) != 0) == Whose::system) {
+      return real_pselect(count, in, out, odd, time, mask);
+    }
+    return select_here(count, in, out, odd, span_ns(time), caller);
+  });
 }
 
 RIG_LAB_EXPORT int epoll_create1(int flags) noexcept {
-  if (outside()) {
-    return real_epoll_create1(flags);
-  }
-  return static_cast<int>(on_nothing(Op::epoll_create, RIG_LAB_CALLER, [&]() -> Answer {
-    return (flags & ~EPOLL_CLOEXEC) != 0 ? -EINVAL : open_file(new Epoll, flags != 0, false);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::open, .function = "epoll_create1", .caller = caller}, [&]() -> int {
+    if (outside()) {
+      return real_epoll_create1(flags);
+    }
+    return static_cast<int>(on_nothing(Op::epoll_create, caller, [&]() -> Answer {
+      return (flags & ~EPOLL_CLOEXEC) != 0 ? -EINVAL : open_file(new Epoll, flags != 0, false);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int epoll_create(int size) noexcept {
-  if (outside()) {
-    return real_epoll_create(size);
-  }
-  return static_cast<int>(on_nothing(Op::epoll_create, RIG_LAB_CALLER, [&]() -> Answer {
-    return size <= 0 ? -EINVAL : open_file(new Epoll, false, false);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::open, .function = "epoll_create", .caller = caller}, [&]() -> int {
+    if (outside()) {
+      return real_epoll_create(size);
+    }
+    return static_cast<int>(on_nothing(Op::epoll_create, caller, [&]() -> Answer {
+      return size <= 0 ? -EINVAL : open_file(new Epoll, false, false);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
-  if (!is_virtual(epoll)) {
-    if (is_virtual(descriptor)) {
-      refuse("epoll_ctl", "of a virtual descriptor in an epoll that is older than the run");
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelCall call{.verb = KernelVerb::watch,
+                        .function = "epoll_ctl",
+                        .descriptor = epoll,
+                        .caller = caller,
+                        .operation = operation,
+                        .other = descriptor,
+                        .events = event != nullptr ? event->events : 0,
+                        .data = event != nullptr ? event->data.u64 : 0};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(epoll)) {
+      if (is_virtual(descriptor)) {
+        refuse("epoll_ctl", "of a virtual descriptor in an epoll that is older than the run");
+      }
+      return real_epoll_ctl(epoll, operation, descriptor, event);
     }
-    return real_epoll_ctl(epoll, operation, descriptor, event);
-  }
-  if (descriptor >= 0 && !is_virtual(descriptor)) {
-    refuse("epoll_ctl", "of the system's descriptor in a virtual epoll");
-  }
-  return static_cast<int>(on_file(Op::epoll_ctl, epoll, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    File* watched = kernel().descriptors.find(descriptor);
-    if (watched == nullptr) {
-      return -EBADF;
+    if (descriptor >= 0 && !is_virtual(descriptor)) {
+      refuse("epoll_ctl", "of the system's descriptor in a virtual epoll");
     }
-    auto* here = dynamic_cast<Epoll*>(&file);
-    return here != nullptr ? here->control_item(operation, descriptor, *watched, event) : -EINVAL;
-  }));
+    return static_cast<int>(on_file(Op::epoll_ctl, epoll, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      File* watched = kernel().descriptors.find(descriptor);
+      if (watched == nullptr) {
+        return -EBADF;
+      }
+      auto* here = dynamic_cast<Epoll*>(&file);
+      return here != nullptr ? here->control_item(operation, descriptor, *watched, event) : -EINVAL;
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
-  if (!is_virtual(epoll)) {
-    if (!outside() && timeout_ms != 0) {
-      refuse("epoll_wait", "on an epoll that is older than the run");
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::epoll,
+                        .function = "epoll_wait",
+                        .caller = caller,
+                        .blocks = timeout_ms != 0,
+                        .descriptor = epoll,
+                        .events = events};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    if (!is_virtual(epoll)) {
+      if (!outside() && timeout_ms != 0) {
+        refuse("epoll_wait", "on an epoll that is older than the run");
+      }
+      return real_epoll_wait(epoll, events, count, timeout_ms);
     }
-    return real_epoll_wait(epoll, events, count, timeout_ms);
-  }
-  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_LAB_CALLER);
+    return epoll_wait_here(epoll, events, count, timeout_ms, caller);
+  });
 }
 
 RIG_LAB_EXPORT int epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
-  if (!is_virtual(epoll)) {
-    if (!outside() && timeout_ms != 0) {
-      refuse("epoll_pwait", "on an epoll that is older than the run");
+  const void* const caller = RIG_LAB_CALLER;
+  const KernelWait wait{.kind = KernelWait::Kind::epoll,
+                        .function = "epoll_pwait",
+                        .caller = caller,
+                        .blocks = timeout_ms != 0,
+                        .descriptor = epoll,
+                        .events = events};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    if (!is_virtual(epoll)) {
+      if (!outside() && timeout_ms != 0) {
+        refuse("epoll_pwait", "on an epoll that is older than the run");
+      }
+      return real_epoll_pwait(epoll, events, count, timeout_ms, mask);
     }
-    return real_epoll_pwait(epoll, events, count, timeout_ms, mask);
-  }
-  return epoll_wait_here(epoll, events, count, timeout_ms, RIG_LAB_CALLER);
+    return epoll_wait_here(epoll, events, count, timeout_ms, caller);
+  });
 }

@@ -5,6 +5,7 @@
 
 #include "harness/lab/kernel/calls.h"
 
+using namespace rig;
 using namespace rig::lab;
 
 namespace rig::lab {
@@ -43,177 +44,231 @@ Answer accept_socket(File& file, sockaddr* address, socklen_t* bytes, int flags,
   return descriptor;
 }
 
+template <class System>
+int accepted(const char* function, int descriptor, sockaddr* address, socklen_t* bytes, int flags, const void* caller,
+             System system) {
+  const KernelCall call{.verb = KernelVerb::accept, .function = function, .descriptor = descriptor, .caller = caller};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(descriptor)) {
+      return system();
+    }
+    return static_cast<int>(
+        on_file(Op::accept, descriptor, caller, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
+          return accept_socket(file, address, bytes, flags, waits, struck);
+        }));
+  });
+}
+
 }  // namespace
 }  // namespace rig::lab
 
 RIG_LAB_EXPORT int socket(int family, int type, int protocol) noexcept {
-  if (outside()) {
-    return real_socket(family, type, protocol);
-  }
-  const bool stream = (type & ~type_flags) == SOCK_STREAM;
-  if ((family != AF_INET && family != AF_INET6) || !stream || (protocol != 0 && protocol != IPPROTO_TCP)) {
-    refuse("socket", "of the families and types it has TCP over IPv4 and IPv6");
-  }
-  return static_cast<int>(on_nothing(Op::socket, RIG_LAB_CALLER, [&]() -> Answer {
-    return open_file(new TcpSocket(family), (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door({.verb = KernelVerb::socket, .function = "socket", .caller = caller}, [&]() -> int {
+    if (outside()) {
+      return real_socket(family, type, protocol);
+    }
+    const bool stream = (type & ~type_flags) == SOCK_STREAM;
+    if ((family != AF_INET && family != AF_INET6) || !stream || (protocol != 0 && protocol != IPPROTO_TCP)) {
+      refuse("socket", "of the families and types it has TCP over IPv4 and IPv6");
+    }
+    return static_cast<int>(on_nothing(Op::socket, caller, [&]() -> Answer {
+      return open_file(new TcpSocket(family), (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int bind(int descriptor, const sockaddr* address, socklen_t bytes) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_bind(descriptor, address, bytes);
-  }
-  return static_cast<int>(on_file(Op::bind, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    if (file.tcp() == nullptr) {
-      return -ENOTSOCK;
-    }
-    const auto wanted = address_from(address, bytes, file.tcp()->family);
-    return wanted ? file.tcp()->bind(*wanted) : -wanted.error();
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option, .function = "bind", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_bind(descriptor, address, bytes);
+        }
+        return static_cast<int>(on_file(Op::bind, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+          if (file.tcp() == nullptr) {
+            return -ENOTSOCK;
+          }
+          const auto wanted = address_from(address, bytes, file.tcp()->family);
+          return wanted ? file.tcp()->bind(*wanted) : -wanted.error();
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int listen(int descriptor, int backlog) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_listen(descriptor, backlog);
-  }
-  return static_cast<int>(on_file(Op::listen, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    return file.tcp() != nullptr ? file.tcp()->listen(backlog) : -ENOTSOCK;
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option, .function = "listen", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_listen(descriptor, backlog);
+        }
+        return static_cast<int>(on_file(Op::listen, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+          return file.tcp() != nullptr ? file.tcp()->listen(backlog) : -ENOTSOCK;
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int accept4(int descriptor, sockaddr* address, socklen_t* bytes, int flags) {
-  if (!is_virtual(descriptor)) {
-    return real_accept4(descriptor, address, bytes, flags);
-  }
-  return static_cast<int>(
-      on_file(Op::accept, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
-        return accept_socket(file, address, bytes, flags, waits, struck);
-      }));
+  return accepted("accept4", descriptor, address, bytes, flags, RIG_LAB_CALLER,
+                  [&] { return real_accept4(descriptor, address, bytes, flags); });
 }
 
 RIG_LAB_EXPORT int accept(int descriptor, sockaddr* address, socklen_t* bytes) {
-  if (!is_virtual(descriptor)) {
-    return real_accept(descriptor, address, bytes);
-  }
-  return static_cast<int>(
-      on_file(Op::accept, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool waits, Struck& struck) -> Answer {
-        return accept_socket(file, address, bytes, 0, waits, struck);
-      }));
+  return accepted("accept", descriptor, address, bytes, 0, RIG_LAB_CALLER,
+                  [&] { return real_accept(descriptor, address, bytes); });
 }
 
 RIG_LAB_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t bytes) {
-  if (!is_virtual(descriptor)) {
-    return real_connect(descriptor, address, bytes);
-  }
-  // Faults know a connection by the port that it goes to.
-  const int before = errno;
-  point(Op::connect, RIG_LAB_CALLER);
-  const Unwatched unwatched;
-  Kernel& all = kernel();
-  all.advance();
-  Answer answer = -EBADF;
-  int noise = 0;
-  if (File* file = all.descriptors.find(descriptor)) {
-    const Pin pin(*file);
-    TcpSocket* socket = file->tcp();
-    if (address != nullptr && bytes >= sizeof address->sa_family && address->sa_family == AF_UNSPEC) {
-      refuse("connect", "to no address");
-    }
-    const auto wanted = socket != nullptr ? address_from(address, bytes, socket->family) : std::unexpected(ENOTSOCK);
-    if (wanted) {
-      Place place{.connection = std::nullopt, .side = FaultSide::client};
-      if (const auto named = all.connections.find(wanted->port); named != all.connections.end()) {
-        place.connection = named->second;
-      }
-      const bool waits = !file->is_nonblocking();
-      Struck struck = all.faults.at_call(Op::connect, {&place, 1}, waits);
-      answer = struck.error != 0 ? -struck.error : socket->connect(*wanted, waits, struck);
-      noise = struck.noise;
-    } else {
-      answer = -wanted.error();
-    }
-  }
-  event(Op::connect, descriptor, answer);
-  return static_cast<int>(finish(answer, before, noise));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::connect,
+       .function = "connect",
+       .descriptor = descriptor,
+       .caller = caller,
+       .address = address},
+      [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_connect(descriptor, address, bytes);
+        }
+        // Faults know a connection by the port that it goes to.
+        const int before = errno;
+        point(Op::connect, caller);
+        const Unwatched unwatched;
+        Kernel& all = kernel();
+        all.advance();
+        Answer answer = -EBADF;
+        int noise = 0;
+        if (File* file = all.descriptors.find(descriptor)) {
+          const Pin pin(*file);
+          TcpSocket* socket = file->tcp();
+          if (address != nullptr && bytes >= sizeof address->sa_family && address->sa_family == AF_UNSPEC) {
+            refuse("connect", "to no address");
+          }
+          const auto wanted =
+              socket != nullptr ? address_from(address, bytes, socket->family) : std::unexpected(ENOTSOCK);
+          if (wanted) {
+            Place place{.connection = std::nullopt, .side = FaultSide::client};
+            if (const auto named = all.connections.find(wanted->port); named != all.connections.end()) {
+              place.connection = named->second;
+            }
+            const bool waits = !file->is_nonblocking();
+            Struck struck = all.faults.at_call(Op::connect, {&place, 1}, waits);
+            answer = struck.error != 0 ? -struck.error : socket->connect(*wanted, waits, struck);
+            noise = struck.noise;
+          } else {
+            answer = -wanted.error();
+          }
+        }
+        event(Op::connect, descriptor, answer);
+        return static_cast<int>(finish(answer, before, noise));
+      });
 }
 
 RIG_LAB_EXPORT int shutdown(int descriptor, int how) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_shutdown(descriptor, how);
-  }
-  return static_cast<int>(
-      on_file(Op::shutdown, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-          return local->shutdown(how);
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::shutdown, .function = "shutdown", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_shutdown(descriptor, how);
         }
-        return file.tcp() != nullptr ? file.tcp()->shutdown(how) : -ENOTSOCK;
-      }));
+        return static_cast<int>(on_file(Op::shutdown, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+          if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+            return local->shutdown(how);
+          }
+          return file.tcp() != nullptr ? file.tcp()->shutdown(how) : -ENOTSOCK;
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_getsockopt(descriptor, level, name, value, bytes);
-  }
-  return static_cast<int>(
-      on_file(Op::getsockopt, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-          return local->get_option(level, name, value, bytes);
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option, .function = "getsockopt", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_getsockopt(descriptor, level, name, value, bytes);
         }
-        return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
-      }));
+        return static_cast<int>(
+            on_file(Op::getsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+              if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+                return local->get_option(level, name, value, bytes);
+              }
+              return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
+            }));
+      });
 }
 
 RIG_LAB_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_setsockopt(descriptor, level, name, value, bytes);
-  }
-  return static_cast<int>(
-      on_file(Op::setsockopt, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-        if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-          return local->set_option(level, name, value, bytes);
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option, .function = "setsockopt", .descriptor = descriptor, .caller = caller}, [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_setsockopt(descriptor, level, name, value, bytes);
         }
-        return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
-      }));
+        return static_cast<int>(
+            on_file(Op::setsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+              if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+                return local->set_option(level, name, value, bytes);
+              }
+              return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
+            }));
+      });
 }
 
 RIG_LAB_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_getsockname(descriptor, address, bytes);
-  }
-  return static_cast<int>(on_file(Op::name, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    if (file.tcp() == nullptr) {
-      refuse("getsockname", "of anything but a TCP socket");
-    }
-    address_to(file.tcp()->local, file.tcp()->family, address, bytes);
-    return 0;
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option,
+       .function = "getsockname",
+       .descriptor = descriptor,
+       .caller = caller,
+       .address = address},
+      [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_getsockname(descriptor, address, bytes);
+        }
+        return static_cast<int>(on_file(Op::name, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+          if (file.tcp() == nullptr) {
+            refuse("getsockname", "of anything but a TCP socket");
+          }
+          address_to(file.tcp()->local, file.tcp()->family, address, bytes);
+          return 0;
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int getpeername(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
-  if (!is_virtual(descriptor)) {
-    return real_getpeername(descriptor, address, bytes);
-  }
-  return static_cast<int>(on_file(Op::name, descriptor, RIG_LAB_CALLER, 0, [&](File& file, bool, Struck&) -> Answer {
-    if (file.tcp() == nullptr) {
-      refuse("getpeername", "of anything but a TCP socket");
-    }
-    return file.tcp()->peer_name(address, bytes);
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return through_kernel_door(
+      {.verb = KernelVerb::option, .function = "getpeername", .descriptor = descriptor, .caller = caller},
+      [&]() -> int {
+        if (!is_virtual(descriptor)) {
+          return real_getpeername(descriptor, address, bytes);
+        }
+        return static_cast<int>(on_file(Op::name, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+          if (file.tcp() == nullptr) {
+            refuse("getpeername", "of anything but a TCP socket");
+          }
+          return file.tcp()->peer_name(address, bytes);
+        }));
+      });
 }
 
 RIG_LAB_EXPORT int socketpair(int family, int type, int protocol, int descriptors[2]) noexcept {
-  if (outside()) {
-    return real_socketpair(family, type, protocol, descriptors);
-  }
-  if (family != AF_UNIX || (type & ~type_flags) != SOCK_STREAM || protocol != 0) {
-    refuse("socketpair", "of the families and types it has local streams");
-  }
-  return static_cast<int>(on_nothing(Op::socketpair, RIG_LAB_CALLER, [&]() -> Answer {
-    auto* one = new LocalSocket;
-    auto* other = new LocalSocket;
-    LocalSocket::join(*one, *other);
-    descriptors[0] = open_file(one, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
-    descriptors[1] = open_file(other, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
-    return 0;
-  }));
+  const void* const caller = RIG_LAB_CALLER;
+  return pair_through_kernel_door(KernelVerb::socket, "socketpair", caller, descriptors, [&]() -> int {
+    if (outside()) {
+      return real_socketpair(family, type, protocol, descriptors);
+    }
+    if (family != AF_UNIX || (type & ~type_flags) != SOCK_STREAM || protocol != 0) {
+      refuse("socketpair", "of the families and types it has local streams");
+    }
+    return static_cast<int>(on_nothing(Op::socketpair, caller, [&]() -> Answer {
+      auto* one = new LocalSocket;
+      auto* other = new LocalSocket;
+      LocalSocket::join(*one, *other);
+      descriptors[0] = open_file(one, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+      descriptors[1] = open_file(other, (type & SOCK_CLOEXEC) != 0, (type & SOCK_NONBLOCK) != 0);
+      return 0;
+    }));
+  });
 }

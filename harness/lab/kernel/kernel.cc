@@ -53,7 +53,7 @@ std::size_t kernel_end() {
   return open_descriptors;
 }
 
-void observe_streams(StreamObserver* observer) {
+void observe_resets(ResetObserver* observer) {
   RIG_CHECK(self() != nullptr);
   kernel().observer = observer;
 }

@@ -57,7 +57,7 @@ struct Kernel {
   std::vector<std::shared_ptr<Wire>> wires;
   std::vector<Syn> syns;
   std::map<std::uint16_t, std::uint32_t> connections;  // by the listener's port
-  StreamObserver* observer = nullptr;
+  ResetObserver* observer = nullptr;
   std::uint32_t wires_made = 0;
   std::uint16_t next_port;
   std::int64_t next_due_ns = never;

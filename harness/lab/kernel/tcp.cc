@@ -36,21 +36,6 @@ void skip(std::span<iovec>& pieces, std::size_t count) {
   }
 }
 
-// tell shows the observer of the run, if there is one, the first `count` bytes of buffers.
-void tell(const Wire& wire, int side, std::span<const iovec> pieces, std::size_t count) {
-  StreamObserver* const observer = kernel().observer;
-  if (observer == nullptr || !wire.connection || !wire.first_of_connection) {
-    return;
-  }
-  for (const iovec& piece : pieces) {
-    const std::size_t now = std::min(piece.iov_len, count);
-    if (now > 0) {
-      observer->carried(*wire.connection, wire.place(side).side, piece.iov_base, now);
-    }
-    count -= now;
-  }
-}
-
 }  // namespace
 
 void raise_sigpipe() {
@@ -205,7 +190,6 @@ Answer TcpSocket::send(const Transfer& transfer) {
     }
     if (count > 0) {
       done += count;
-      tell(*wire, side, left, count);
       skip(left, count);
       wire->send(side, more && done == transfer.bytes, options.cork);
       if (transfer.struck.bytes_max != SIZE_MAX) {

@@ -164,7 +164,7 @@ void Wire::send_reset(int side) {
 }
 
 void Wire::tell_cut() const {
-  if (StreamObserver* const observer = kernel().observer; observer != nullptr && connection && first_of_connection) {
+  if (ResetObserver* const observer = kernel().observer; observer != nullptr && connection && first_of_connection) {
     observer->cut(*connection);
   }
 }

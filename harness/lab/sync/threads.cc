@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "harness/base/check.h"
+#include "harness/lab/allocation.h"
 #include "harness/lab/sync/crew.h"
 #include "harness/lab/sync/sync.h"
 #include "harness/lab/sync/threads.h"
@@ -117,6 +119,26 @@ bool is_detached(const pthread_attr_t* attributes) {
          state == PTHREAD_CREATE_DETACHED;
 }
 
+void* subject_main(void* raw) {
+  const Start start = *static_cast<Start*>(raw);
+  delete static_cast<Start*>(raw);
+  const Acting subject(Party::subject);
+  return start.routine(start.argument);
+}
+
+// Outside of a run as well, what the subject's threads do is the subject's.
+int create_for_subject(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*), void* argument) {
+  auto* const start = new (std::nothrow) Start{.routine = routine, .argument = argument, .thread = nullptr};
+  if (start == nullptr) {
+    return EAGAIN;
+  }
+  const int refused = real_pthread_create(handle, attributes, subject_main, start);
+  if (refused != 0) {
+    delete start;
+  }
+  return refused;
+}
+
 int created(const Handle& handle, const void* caller) {
   remember(handle);
   event(Op::thread_create, id_of(*handle.thread));
@@ -206,6 +228,9 @@ using namespace rig::lab;
 
 RIG_LAB_EXPORT int pthread_create(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*),
                                   void* argument) noexcept {
+  if (outside() && acting() == Party::subject) {
+    return create_for_subject(handle, attributes, routine, argument);
+  }
   return outside() ? real_pthread_create(handle, attributes, routine, argument)
                    : create(handle, attributes, routine, argument, RIG_LAB_CALLER);
 }

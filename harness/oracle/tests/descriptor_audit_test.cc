@@ -14,8 +14,18 @@ using namespace test;
 
 class DescriptorAuditTest : public testing::Test {
  protected:
+  static constexpr int number = 7;
+
   DescriptorAudit::Use use(const char* function, bool refused = false, const void* session = nullptr) {
-    return {.descriptor = 7, .function = function, .caller = at(++site_), .refused = refused, .session = session};
+    return {.descriptor = number, .function = function, .caller = at(++site_), .refused = refused, .session = session};
+  }
+  void open(DescriptorOwner owner = DescriptorOwner::judged) { audit_.opened(use("socket"), true, owner); }
+  // close is a close as the kernel door tells of it: before it, and that it was refused.
+  void close(bool refused = false) {
+    const bool first = audit_.closing(use("close"));
+    if (refused && !first) {
+      audit_.close_refused(use("close", true));
+    }
   }
 
   ViolationLog log_;
@@ -24,61 +34,96 @@ class DescriptorAuditTest : public testing::Test {
 };
 
 TEST_F(DescriptorAuditTest, F1_ASocketThatIsClosedTwiceIsReported) {
-  audit_.opened(7);
-  audit_.closed(use("close"));
+  open();
+  close();
   EXPECT_EQ(laws(log_), "");
-  audit_.closed(use("close", true));
+  close(true);
   EXPECT_EQ(laws(log_), "F1");
   EXPECT_EQ(log_.kept().front().where, "descriptor 7");
   EXPECT_EQ(log_.kept().front().message.find("it is closed twice: first in "), 0u);
 }
 
 TEST_F(DescriptorAuditTest, F1_AClosedSocketThatIsUsedIsReported) {
-  audit_.opened(7);
-  audit_.closed(use("close"));
+  open();
+  close();
   audit_.used(use("recv", true));
   EXPECT_EQ(laws(log_), "F1");
 }
 
 TEST_F(DescriptorAuditTest, F1_IsSilentAboutWhatWasNeverASocketAndAboutANumberThatIsInUseAgain) {
-  audit_.closed(use("close", true));
-  audit_.closed(use("close"));
-  audit_.closed(use("close", true));
+  close(true);
+  close();
+  close(true);
   audit_.used(use("read", true));
-  audit_.opened(7);
-  audit_.closed(use("close"));
-  audit_.opened(7);
+  open();
+  close();
+  open();
   audit_.used(use("recv"));
-  audit_.closed(use("close"));
-  audit_.replaced(7);
-  audit_.closed(use("close", true));
-  audit_.closed({.descriptor = -1, .refused = true});
-  audit_.closed({.descriptor = DescriptorAudit::descriptors_max, .refused = true});
+  close();
+  audit_.replaced(number);
+  close(true);
+  audit_.close_refused({.descriptor = -1, .refused = true});
+  audit_.close_refused({.descriptor = DescriptorTable<int>::descriptors_max, .refused = true});
   EXPECT_EQ(laws(log_), "");
 }
 
 TEST_F(DescriptorAuditTest, F1_ASessionThatWritesToAnotherSocketWithItsNumberIsReported) {
-  audit_.opened(7);
+  open();
   audit_.used(use("write", false, at(1)));
-  audit_.closed(use("close"));
-  audit_.opened(7);
+  close();
+  open();
   audit_.used(use("write", false, at(1)));
   EXPECT_EQ(laws(log_), "F1");
 }
 
 TEST_F(DescriptorAuditTest, F1_ANewSessionOnThatNumberIsSilent) {
-  audit_.opened(7);
+  open();
   audit_.used(use("write", false, at(1)));
-  audit_.closed(use("close"));
+  close();
   audit_.forgotten(at(1));
-  audit_.opened(7);
+  open();
   audit_.used(use("write", false, at(1)));
   audit_.used(use("write", false, at(2)));
   EXPECT_EQ(laws(log_), "");
 }
 
+TEST_F(DescriptorAuditTest, F1_SomebodyElsesDescriptorIsReportedWhetherTheSystemAllowsItOrNot) {
+  open(DescriptorOwner::other);
+  audit_.used(use("send"));
+  EXPECT_EQ(laws(log_), "F1");
+  close();
+  EXPECT_EQ(laws(log_), "F1 F1");
+}
+
+TEST_F(DescriptorAuditTest, F1_IsSilentAboutOnesOwnOnANumberThatWasSomebodyElses) {
+  open(DescriptorOwner::other);
+  audit_.closing(use("close"), DescriptorOwner::other);
+  open();
+  audit_.used(use("send"));
+  close();
+  audit_.finish();
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(DescriptorAuditTest, F1_WhatIsNeverClosedIsReportedAtTheEndAndWhatIsSomebodyElsesIsNot) {
+  open(DescriptorOwner::other);
+  audit_.finish();
+  EXPECT_EQ(laws(log_), "");
+  open();
+  audit_.finish();
+  EXPECT_EQ(laws(log_), "F1");
+  EXPECT_EQ(log_.kept().front().message.find("it was never closed; socket called from "), 0u);
+}
+
+TEST_F(DescriptorAuditTest, F1_Descriptor0IsADescriptor) {
+  audit_.opened({.descriptor = 0, .function = "socket", .caller = at(1)}, true);
+  EXPECT_TRUE(audit_.is_socket(0));
+  audit_.finish();
+  EXPECT_EQ(laws(log_), "F1");
+}
+
 TEST_F(DescriptorAuditTest, P1_AWriteThatKillsIsReported) {
-  audit_.opened(7);
+  open();
   audit_.killed(use("write"));
   EXPECT_EQ(laws(log_), "P1");
   EXPECT_EQ(log_.kept().front().message.find("write to a connection that is gone raises SIGPIPE"), 0u);

@@ -1,9 +1,12 @@
 #include "harness/subjects/canary/misuser.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 
@@ -37,13 +40,12 @@ Session session(bool server) {
 struct Pair {
   Session client = session(false);
   Session server = session(true);
+  std::array<int, 2> ends{};
 
   Pair() {
-    BIO* up = nullptr;
-    BIO* down = nullptr;
-    RIG_CHECK(BIO_new_bio_pair(&up, 0, &down, 0) == 1);
-    SSL_set_bio(client.get(), up, up);
-    SSL_set_bio(server.get(), down, down);
+    RIG_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    SSL_set_fd(client.get(), ends[0]);
+    SSL_set_fd(server.get(), ends[1]);
     for (int turn = 0; turn < 10; ++turn) {
       ERR_clear_error();
       SSL_do_handshake(client.get());
@@ -52,12 +54,39 @@ struct Pair {
     }
     RIG_CHECK(SSL_is_init_finished(client.get()) == 1);
   }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+  ~Pair() {
+    client.reset();
+    server.reset();
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
 };
 
-void misuse(SSL* client) {
+void wait_for_input(const Pair& pair) {
+  pollfd polled{.fd = pair.ends[0], .events = POLLIN, .revents = 0};
+  ::poll(&polled, 1, 1);
+}
+
+// read_and_wait has the peer send `sent` bytes, reads `read` of them, and waits for more.
+void read_and_wait(const Pair& pair, int sent, int read) {
+  std::array<char, 100> bytes{};
+  ERR_clear_error();
+  RIG_CHECK(SSL_write(pair.server.get(), bytes.data(), sent) == sent);
+  ERR_clear_error();
+  RIG_CHECK(SSL_read(pair.client.get(), bytes.data(), read) == read);
+  wait_for_input(pair);
+  ERR_clear_error();
+  SSL_read(pair.client.get(), bytes.data(), static_cast<int>(bytes.size()));
+}
+
+void misuse(const Pair& pair) {
+  SSL* const client = pair.client.get();
   char byte = 0;
   switch (chosen) {
     case Misuse::none:
+      read_and_wait(pair, 10, 10);
       ERR_clear_error();
       [[fallthrough]];
     case Misuse::no_clear:
@@ -69,6 +98,14 @@ void misuse(SSL* client) {
     case Misuse::empty_write:
       SSL_write(client, &byte, 0);
       break;
+    case Misuse::entry_at_wait:
+      ERR_clear_error();
+      ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+      wait_for_input(pair);
+      break;
+    case Misuse::pending_at_wait:
+      read_and_wait(pair, 10, 1);
+      break;
   }
   ERR_clear_error();
 }
@@ -79,7 +116,7 @@ rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t
   if (own == nullptr) {
     own = std::make_unique<Pair>();
   } else {
-    misuse(own->client.get());
+    misuse(*own);
   }
   return inner_subject->send(socket, token, bytes, count, flags, error);
 }

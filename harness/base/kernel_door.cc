@@ -1,0 +1,117 @@
+#include "harness/base/kernel_door.h"
+
+#include <pthread.h>
+
+#include <array>
+
+namespace rig {
+
+namespace {
+
+// Which descriptors an epoll of the process reports as readable, again and again as long as they are: the number of
+// the observer that saw the registration.
+constexpr std::size_t registered_max = 131'072;
+constinit std::array<std::atomic<std::uint32_t>, registered_max> level_triggered{};
+constinit std::atomic<std::uint32_t> observers{0};
+
+void note_level(int descriptor, bool on) noexcept {
+  if (descriptor >= 0 && static_cast<std::size_t>(descriptor) < registered_max) {
+    level_triggered[static_cast<std::size_t>(descriptor)].store(on ? observers.load(std::memory_order_relaxed) : 0,
+                                                                std::memory_order_relaxed);
+  }
+}
+
+bool is_level_triggered(int descriptor) noexcept {
+  return descriptor >= 0 && static_cast<std::size_t>(descriptor) < registered_max &&
+         level_triggered[static_cast<std::size_t>(descriptor)].load(std::memory_order_relaxed) ==
+             observers.load(std::memory_order_relaxed);
+}
+
+bool waits_for_input_of(const DoorWait& wait, int descriptor) {
+  return waits_for_input(*static_cast<const KernelWait*>(wait.set), descriptor);
+}
+
+bool sigpipe_kills() noexcept {
+  struct sigaction action{};
+  sigset_t blocked;
+  return sigaction(SIGPIPE, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+         action.sa_handler == SIG_DFL && pthread_sigmask(SIG_SETMASK, nullptr, &blocked) == 0 &&
+         sigismember(&blocked, SIGPIPE) == 0;
+}
+
+}  // namespace
+
+bool is_in(const fd_set* set, int descriptor) noexcept {
+  const auto* const words = reinterpret_cast<const unsigned long*>(set);
+  return set != nullptr && (words[descriptor / 64] >> (descriptor % 64) & 1) != 0;
+}
+
+bool waits_for_input(const KernelWait& wait, int descriptor) noexcept {
+  switch (wait.kind) {
+    case KernelWait::Kind::poll:
+      for (const pollfd& one : wait.polls) {
+        if (one.fd == descriptor) {
+          return (one.events & POLLIN) != 0;
+        }
+      }
+      return false;
+    case KernelWait::Kind::select:
+      return descriptor < wait.count && is_in(wait.in, descriptor);
+    case KernelWait::Kind::epoll:
+      return is_level_triggered(descriptor);
+    case KernelWait::Kind::accept:
+      break;
+  }
+  return false;
+}
+
+DoorWait door_wait_of(const KernelWait& wait) noexcept {
+  return {.function = wait.function,
+          .caller = wait.caller,
+          .blocks = wait.blocks,
+          .waits_for_input = waits_for_input_of,
+          .set = &wait};
+}
+
+void open_kernel_door(KernelObserver* observer) noexcept {
+  if (observer != nullptr) {
+    observers.fetch_add(1);
+  }
+  open_kernel_observer.store(observer, std::memory_order_release);
+}
+
+namespace kernel_door {
+
+bool enter(KernelObserver& observer, const KernelCall& call) noexcept {
+  if (call.verb != KernelVerb::close) {
+    return false;
+  }
+  const int kept = errno;
+  note_level(call.descriptor, false);
+  const bool noted = observer.entering(call);
+  errno = kept;
+  return noted;
+}
+
+void leave(KernelObserver& observer, const KernelCall& call, KernelReturn result) noexcept {
+  const int kept = errno;
+  result.error = result.result < 0 ? kept : 0;
+  if (call.verb == KernelVerb::watch && result.result == 0) {
+    note_level(call.other, call.operation != EPOLL_CTL_DEL && (call.events & EPOLLIN) != 0 &&
+                               (call.events & (EPOLLET | EPOLLONESHOT)) == 0);
+  }
+  observer.left(call, result);
+  errno = kept;
+}
+
+void signal(KernelObserver& observer, const KernelCall& call) noexcept {
+  const int kept = errno;
+  if (!sigpipe_kills() || observer.killed(call)) {
+    std::raise(SIGPIPE);
+  }
+  errno = kept;
+}
+
+}  // namespace kernel_door
+
+}  // namespace rig

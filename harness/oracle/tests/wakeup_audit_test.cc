@@ -1,0 +1,204 @@
+// L2 at the kernel door: each way to burn the processor or to starve a neighbour, and the layer next to it that does
+// what it has to.
+#include "harness/oracle/wakeup_audit.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+#include "harness/oracle/tests/door_events.h"
+
+namespace rig {
+namespace {
+
+using namespace test;
+
+constexpr std::uint32_t thread = 0;
+constexpr int busy = 7;
+constexpr int neighbour = 9;
+
+class WakeupAuditTest : public testing::Test {
+ protected:
+  void call(KernelVerb verb, int descriptor, std::int64_t result, int error = 0) {
+    audit_.called({.verb = verb, .function = "call", .descriptor = descriptor, .caller = at(++site_)},
+                  {.result = result, .error = error}, thread);
+  }
+  void receive(int descriptor, std::int64_t bytes) { call(KernelVerb::receive, descriptor, bytes); }
+  // wait is a poll of both descriptors.
+  void wait(short busy_events, short neighbour_events = 0, bool blocks = true) {
+    const std::array<pollfd, 2> polls{{{.fd = busy, .events = POLLIN, .revents = busy_events},
+                                       {.fd = neighbour, .events = POLLIN, .revents = neighbour_events}}};
+    const int ready = (busy_events != 0 ? 1 : 0) + (neighbour_events != 0 ? 1 : 0);
+    done({.kind = KernelWait::Kind::poll, .function = "poll", .caller = at(1), .blocks = blocks, .polls = polls},
+         ready);
+  }
+  // wait_by_epoll is a wait that reports one registration.
+  void wait_by_epoll(std::uint32_t events, std::uint64_t data) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = data;
+    done(
+        {.kind = KernelWait::Kind::epoll, .function = "epoll_wait", .caller = at(1), .descriptor = 3, .events = &event},
+        1);
+  }
+  void watch(int operation, int descriptor, std::uint64_t data) {
+    audit_.called({.verb = KernelVerb::watch,
+                   .function = "epoll_ctl",
+                   .descriptor = 3,
+                   .caller = at(++site_),
+                   .operation = operation,
+                   .other = descriptor,
+                   .events = EPOLLIN,
+                   .data = data},
+                  {}, thread);
+  }
+
+  ViolationLog log_;
+  WakeupAudit audit_{log_};
+  std::uintptr_t site_ = 100;
+
+ private:
+  void done(const KernelWait& wait, int result) {
+    audit_.waiting(wait, thread);
+    audit_.resumed(wait, result, thread);
+  }
+};
+
+TEST_F(WakeupAuditTest, L2_InputThatIsReportedAgainAndAgainAndNotReadIsReported) {
+  for (std::uint32_t i = 0; i < WakeupAudit::ignored_max; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    wait(POLLIN, POLLIN);
+    receive(neighbour, 1);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().where, "descriptor 7");
+  EXPECT_EQ(log_.kept().front().message.find("poll reports input that nobody reads (32 times in a row); called from "),
+            0u);
+}
+
+TEST_F(WakeupAuditTest, L2_RoomThatIsReportedAgainAndAgainAndNotUsedIsReportedAlthoughInputIsRead) {
+  for (std::uint32_t i = 0; i < WakeupAudit::ignored_max; ++i) {
+    wait(POLLIN | POLLOUT);
+    receive(busy, 1);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().message.find("poll reports room that nobody uses"), 0u);
+}
+
+TEST_F(WakeupAuditTest, L2_IsSilentWhereEachReportIsActedUpon) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
+    wait(POLLIN | POLLOUT, i % (WakeupAudit::ignored_max / 2) == 0 ? POLLIN : 0);
+    receive(busy, 1);
+    call(KernelVerb::send, busy, 1);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_AReportThatTheSystemTakesBackIsNoFaultOfTheLayer) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
+    wait(POLLIN);
+    call(KernelVerb::receive, busy, -1, EAGAIN);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_EpollIsKnownByTheDataOfItsRegistration) {
+  watch(EPOLL_CTL_ADD, busy, 70);
+  watch(EPOLL_CTL_ADD, neighbour, 90);
+  for (std::uint32_t i = 0; i < WakeupAudit::ignored_max; ++i) {
+    wait_by_epoll(EPOLLIN, 70);
+    receive(neighbour, 1);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().where, "descriptor 7");
+}
+
+TEST_F(WakeupAuditTest, L2_DataThatTwoRegistrationsShareArePassedOver) {
+  watch(EPOLL_CTL_ADD, busy, 70);
+  watch(EPOLL_CTL_ADD, neighbour, 70);
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
+    wait_by_epoll(EPOLLIN, 70);
+    receive(neighbour, 1);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_AChangeOfTheRegistrationIsAnAnswer) {
+  watch(EPOLL_CTL_ADD, busy, 70);
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
+    wait_by_epoll(EPOLLIN, 70);
+    watch(EPOLL_CTL_MOD, busy, 70);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_AThreadThatWakesUpAndDoesNothingIsReported) {
+  for (std::uint32_t i = 0; i < WakeupAudit::wakes_max + 1; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    wait_by_epoll(EPOLLIN, 1);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().where, "a thread");
+}
+
+TEST_F(WakeupAuditTest, L2_ACallThatWouldBlockAndIsTriedAgainAtOnceIsReported) {
+  wait(POLLOUT);
+  for (std::uint32_t i = 0; i < WakeupAudit::would_block_max; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    call(KernelVerb::send, busy, -1, EAGAIN);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().message.find("call would block, and is tried again at once"), 0u);
+}
+
+TEST_F(WakeupAuditTest, L2_AnAppThatSendsOnAndOnIsNoSpinOfTheLayers) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::would_block_max; ++i) {
+    audit_.entered(thread);
+    call(KernelVerb::send, busy, -1, EAGAIN);
+    call(KernelVerb::receive, busy, -1, EAGAIN);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_LookingAgainAndAgainWithoutTimeIsReportedWithinOneVerbOnly) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::looks_max; ++i) {
+    audit_.entered(thread);
+    wait(0, 0, false);
+  }
+  EXPECT_EQ(laws(log_), "");
+  for (std::uint32_t i = 0; i < WakeupAudit::looks_max + 1; ++i) {
+    wait(0, 0, false);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+}
+
+TEST_F(WakeupAuditTest, L2_ASocketThatIsReadOnAndOnWhileItsNeighbourWaitsIsReported) {
+  wait(POLLIN, POLLIN);
+  for (std::uint32_t i = 0; i <= WakeupAudit::reads_max; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    receive(busy, 16384);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_NE(log_.kept().front().message.find("waits for its turn, descriptor 9 (1064960 bytes)"), std::string::npos);
+}
+
+TEST_F(WakeupAuditTest, L2_ALongReadIsSilentWhereNobodyWaitsOrTheNeighbourHasHadItsTurn) {
+  wait(POLLIN, 0);
+  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
+    receive(busy, 16384);
+  }
+  wait(POLLIN, POLLIN);
+  receive(neighbour, 1);
+  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
+    receive(busy, 16384);
+  }
+  wait(POLLIN, POLLIN);
+  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
+    receive(busy, 5);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+}  // namespace
+}  // namespace rig

@@ -1,0 +1,293 @@
+#include "harness/scenario/kernel_watch.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "harness/lab/allocation.h"
+#include "harness/oracle/kernel_laws.h"
+
+namespace rig {
+namespace {
+
+constinit std::atomic<KernelWatch*> current{nullptr};
+
+bool by_subject() noexcept {
+  return lab::acting() == lab::Party::subject;
+}
+
+std::uint16_t port_of(const sockaddr* address) noexcept {
+  if (address == nullptr || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) {
+    return 0;
+  }
+  // It stands at the same place in both.
+  sockaddr_in in;
+  std::memcpy(&in, address, sizeof(in));
+  return ntohs(in.sin_port);
+}
+
+// After such an errno a connection carries nothing any more.
+bool is_gone(int error) noexcept {
+  return error == ECONNRESET || error == EPIPE || error == ECONNABORTED || error == ETIMEDOUT;
+}
+
+}  // namespace
+
+KernelWatch::KernelWatch(ViolationLog& log) : log_(log), audit_(log), wakeups_(log) {
+  current.store(this);
+  open_kernel_door(this);
+}
+
+KernelWatch::~KernelWatch() {
+  // A run that was given up may outlive the next one's beginning.
+  KernelWatch* self = this;
+  if (current.compare_exchange_strong(self, nullptr)) {
+    open_kernel_door(nullptr);
+  }
+}
+
+void KernelWatch::announce(WireSide side, std::uint32_t connection, std::uint16_t port,
+                           std::optional<WireRules> rules) {
+  auto line = std::make_unique<Line>(Line{.side = side, .connection = connection, .port = port});
+  if (rules.has_value()) {
+    rules->judged = side;
+    line->tap = std::make_unique<WireTap>("connection " + std::to_string(connection), *rules, log_);
+  }
+  const std::lock_guard guard(lock_);
+  lines_.push_back(std::move(line));
+}
+
+KernelWatch::Line* KernelWatch::find(WireSide side, std::uint32_t connection) noexcept {
+  for (const auto& line : lines_) {
+    if (line->side == side && line->connection == connection) {
+      return line.get();
+    }
+  }
+  return nullptr;
+}
+
+void KernelWatch::finish_wire(WireSide side, std::uint32_t connection, bool orderly) {
+  if (Line* const line = find(side, connection); line != nullptr && line->tap != nullptr && line->carried) {
+    line->tap->finish(side, orderly);
+  }
+}
+
+std::uint64_t KernelWatch::records(WireSide side, std::uint32_t connection) {
+  const Line* const line = find(side, connection);
+  return line == nullptr || line->tap == nullptr ? 0 : line->tap->records(side);
+}
+
+std::string KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
+  const std::lock_guard guard(lock_);
+  const Line* const line = find(side, connection);
+  if (line == nullptr || line->descriptor < 0) {
+    return "";
+  }
+  const auto words = [](const char* none, const Seen& seen) -> std::string {
+    if (seen.function == nullptr) {
+      return none;
+    }
+    return std::string("the last ") + seen.function + "() answered " +
+           (seen.error == 0 ? std::to_string(seen.result) : std::string(strerrorname_np(seen.error)));
+  };
+  const char* const waits = line->closed                            ? "it is closed"
+                            : line->wants_input && line->wants_room ? "it is waited on for input and for room"
+                            : line->wants_input                     ? "it is waited on for input, not for room"
+                            : line->wants_room                      ? "it is waited on for room, not for input"
+                                                                    : "nothing is waited for on it";
+  return "descriptor " + std::to_string(line->descriptor) + ": " + words("nothing was received", line->received) +
+         ", " + words("nothing was sent", line->sent) + ", " + waits;
+}
+
+void KernelWatch::control_enters() noexcept {
+  KernelWatch* const watch = current.load(std::memory_order_acquire);
+  if (watch != nullptr && door_session() == nullptr) {
+    watch->wakeups_.entered(door_thread());
+  }
+}
+
+void KernelWatch::session_ends(const void* session) noexcept {
+  if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
+    watch->audit_.forgotten(session);
+  }
+}
+
+// What the rig opens is not the subject's to use.
+bool KernelWatch::looks(KernelVerb verb) noexcept {
+  return by_subject() || opens(verb) || verb == KernelVerb::close;
+}
+
+bool KernelWatch::looks_at_waits() noexcept {
+  return by_subject();
+}
+
+bool KernelWatch::entering(const KernelCall& call) noexcept {
+  const DescriptorOwner owner = by_subject() ? DescriptorOwner::judged : DescriptorOwner::other;
+  const lab::Acting rig(lab::Party::rig);
+  wakeups_.begun(call.descriptor);
+  {
+    const std::lock_guard guard(lock_);
+    if (Descriptor* const known = descriptors_.find(call.descriptor); known != nullptr) {
+      if (known->line != nullptr) {
+        known->line->closed = true;
+      }
+      *known = {};
+    }
+  }
+  return audit_.closing(use_of(call), owner);
+}
+
+void KernelWatch::assign(WireSide side, std::uint16_t port, int descriptor) noexcept {
+  for (const auto& line : lines_) {
+    if (line->side == side && line->port == port && !line->carried) {
+      line->descriptor = descriptor;
+      line->closed = false;
+      if (Descriptor* const known = descriptors_.make(descriptor); known != nullptr) {
+        known->line = line.get();
+      }
+      return;
+    }
+  }
+}
+
+// The part of a call that concerns connections, with the lock held.
+void KernelWatch::learn(const KernelCall& call, const KernelReturn& result) noexcept {
+  if (call.verb == KernelVerb::connect && (result.error == 0 || result.error == EINPROGRESS)) {
+    assign(WireSide::client, port_of(call.address), call.descriptor);
+  } else if (call.verb == KernelVerb::accept && result.error == 0) {
+    const Descriptor* const listener = descriptors_.find(call.descriptor);
+    assign(WireSide::server, listener != nullptr ? listener->port : 0, static_cast<int>(result.result));
+  } else if (call.verb == KernelVerb::option && call.address != nullptr && result.error == 0) {
+    if (Descriptor* const known = descriptors_.make(call.descriptor); known != nullptr) {
+      known->port = port_of(call.address);
+    }
+  } else if (call.verb == KernelVerb::watch && result.error == 0) {
+    const std::uint32_t events = call.operation == EPOLL_CTL_DEL ? 0 : call.events;
+    note_interest(call.other, (events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
+  }
+}
+
+WireTap* KernelWatch::carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
+  const bool sends = call.verb == KernelVerb::send;
+  (sends ? line.sent : line.received) = {.function = call.function, .result = result.result, .error = result.error};
+  if (call.peeks || (result.error == 0 && result.result <= 0)) {
+    return nullptr;
+  }
+  if (result.error != 0) {
+    if (line.tap != nullptr && is_gone(result.error)) {
+      line.tap->cut();
+    }
+    return nullptr;
+  }
+  line.carried = true;
+  if (line.tap == nullptr) {
+    return nullptr;
+  }
+  const WireSide other = line.side == WireSide::client ? WireSide::server : WireSide::client;
+  auto left = static_cast<std::size_t>(result.result);
+  for (const iovec& piece : call.pieces) {
+    const std::size_t now = std::min(left, piece.iov_len);
+    line.tap->look(sends ? line.side : other, {static_cast<const std::uint8_t*>(piece.iov_base), now});
+    left -= now;
+  }
+  return line.tap->has_found() ? line.tap.get() : nullptr;
+}
+
+void KernelWatch::left(const KernelCall& call, const KernelReturn& result) noexcept {
+  const DescriptorOwner owner = by_subject() ? DescriptorOwner::judged : DescriptorOwner::other;
+  const lab::Acting rig(lab::Party::rig);
+  if (opens(call.verb) && result.error == 0) {
+    wakeups_.begun(static_cast<int>(result.result));
+  }
+  feed(audit_, DescriptorScope::all, owner, call, result);
+  if (owner != DescriptorOwner::judged) {
+    return;
+  }
+  wakeups_.called(call, result, door_thread());
+  WireTap* found = nullptr;
+  {
+    const std::lock_guard guard(lock_);
+    if (call.verb == KernelVerb::send || call.verb == KernelVerb::receive) {
+      const Descriptor* const known = descriptors_.find(call.descriptor);
+      found = known != nullptr && known->line != nullptr ? carry(*known->line, call, result) : nullptr;
+    } else {
+      learn(call, result);
+    }
+  }
+  if (found != nullptr) {
+    found->tell();
+  }
+}
+
+void KernelWatch::note_interest(int descriptor, bool input, bool room) noexcept {
+  const Descriptor* const known = descriptors_.find(descriptor);
+  if (known != nullptr && known->line != nullptr) {
+    known->line->wants_input = input;
+    known->line->wants_room = room;
+  }
+}
+
+// What a poll or a select does not name is not waited for.
+void KernelWatch::note_interest(const KernelWait& wait) noexcept {
+  for (const auto& line : lines_) {
+    const int descriptor = line->descriptor;
+    if (descriptor < 0 || line->closed) {
+      continue;
+    }
+    if (wait.kind == KernelWait::Kind::select && descriptor < wait.count) {
+      note_interest(descriptor, is_in(wait.in, descriptor), is_in(wait.out, descriptor));
+    }
+    if (wait.kind == KernelWait::Kind::poll) {
+      const auto named = std::ranges::find(wait.polls, descriptor, &pollfd::fd);
+      if (named != wait.polls.end()) {
+        note_interest(descriptor, (named->events & POLLIN) != 0, (named->events & POLLOUT) != 0);
+      }
+    }
+  }
+}
+
+void KernelWatch::waiting(const KernelWait& wait) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  door_waiting(door_wait_of(wait));
+  wakeups_.waiting(wait, door_thread());
+  if (wait.kind == KernelWait::Kind::poll || wait.kind == KernelWait::Kind::select) {
+    const std::lock_guard guard(lock_);
+    note_interest(wait);
+  }
+}
+
+// A closed descriptor in a set is a use of it.
+void KernelWatch::refuse(const KernelWait& wait, int result) noexcept {
+  DescriptorAudit::Use use{.function = wait.function, .caller = wait.caller, .refused = true};
+  if (wait.kind == KernelWait::Kind::poll && result > 0) {
+    for (const pollfd& one : wait.polls) {
+      if ((one.revents & POLLNVAL) != 0) {
+        use.descriptor = one.fd;
+        audit_.used(use);
+      }
+    }
+  } else if (wait.kind == KernelWait::Kind::epoll && result < 0 && errno == EBADF) {
+    use.descriptor = wait.descriptor;
+    audit_.used(use);
+  }
+}
+
+void KernelWatch::resumed(const KernelWait& wait, int result) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  refuse(wait, result);
+  wakeups_.resumed(wait, result, door_thread());
+  door_resumed();
+}
+
+// The run goes on without the signal: its report is enough.
+bool KernelWatch::killed(const KernelCall& call) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  audit_.killed(use_of(call));
+  return false;
+}
+
+}  // namespace rig

@@ -1,0 +1,102 @@
+// KernelWatch: the laws of the kernel door, asked in a run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/base/kernel_door.h"
+#include "harness/base/spin_lock.h"
+#include "harness/oracle/descriptor_audit.h"
+#include "harness/oracle/descriptor_table.h"
+#include "harness/oracle/violation.h"
+#include "harness/oracle/wakeup_audit.h"
+#include "harness/oracle/wire_tap.h"
+
+namespace rig {
+
+// KernelWatch opens the kernel door for as long as it lives, and has the calls judged that the subject makes, or the
+// TLS library in its name: F1 and P1 (DescriptorAudit), L2 (WakeupAudit), and W1 of each connection that was announced.
+// A thread that waits is told of at the library door as well. It keeps what each connection's descriptor was last used
+// for, for the report of a stall. Thread: one of them at a time in a process; its functions on any.
+class KernelWatch final : public KernelObserver {
+ public:
+  explicit KernelWatch(ViolationLog& log);
+  ~KernelWatch();
+  KernelWatch(const KernelWatch&) = delete;
+  KernelWatch& operator=(const KernelWatch&) = delete;
+
+  // announce says what is to come: a client that connects to `port`, or a server that is accepted there. With rules its
+  // bytes are asked for W1. Of several sockets the first counts that carries anything.
+  void announce(WireSide side, std::uint32_t connection, std::uint16_t port, std::optional<WireRules> rules);
+
+  // finish_wire is WireTap::finish() for that side of the connection, if anything was seen of it; records is how many
+  // of its own it has sent.
+  void finish_wire(WireSide side, std::uint32_t connection, bool orderly);
+  std::uint64_t records(WireSide side, std::uint32_t connection);
+  // finish_descriptors reports what the subject has left open. When it has given everything back.
+  void finish_descriptors() { audit_.finish(); }
+
+  // last_seen says what that side's descriptor was last used for, and what is waited for on it. Empty if there is none.
+  std::string last_seen(WireSide side, std::uint32_t connection);
+
+  // control_enters tells the watch of the process, if there is one, that the calling thread goes into the subject.
+  static void control_enters() noexcept;
+  // session_ends tells it that a TLS session ends, or begins anew: another one may have its address.
+  static void session_ends(const void* session) noexcept;
+
+  // KernelObserver.
+  bool looks(KernelVerb verb) noexcept override;
+  bool looks_at_waits() noexcept override;
+  bool entering(const KernelCall& call) noexcept override;
+  void left(const KernelCall& call, const KernelReturn& result) noexcept override;
+  void waiting(const KernelWait& wait) noexcept override;
+  void resumed(const KernelWait& wait, int result) noexcept override;
+  bool is_socket(int descriptor) noexcept override { return audit_.is_socket(descriptor); }
+  bool killed(const KernelCall& call) noexcept override;
+
+ private:
+  struct Seen {
+    const char* function = nullptr;  // null: there was none
+    std::int64_t result = 0;
+    int error = 0;
+  };
+  // Line is one side of a connection.
+  struct Line {
+    WireSide side;
+    std::uint32_t connection;
+    std::uint16_t port;
+    std::unique_ptr<WireTap> tap = {};  // null: W1 is not asked
+    int descriptor = -1;
+    bool carried = false;
+    bool closed = false;
+    Seen received = {};
+    Seen sent = {};
+    bool wants_input = false;  // by the last wait, or the registration
+    bool wants_room = false;
+  };
+  struct Descriptor {
+    Line* line = nullptr;
+    std::uint16_t port = 0;  // of a listener
+  };
+
+  void assign(WireSide side, std::uint16_t port, int descriptor) noexcept;
+  void learn(const KernelCall& call, const KernelReturn& result) noexcept;
+  WireTap* carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
+  void note_interest(const KernelWait& wait) noexcept;
+  void note_interest(int descriptor, bool input, bool room) noexcept;
+  Line* find(WireSide side, std::uint32_t connection) noexcept;
+  void refuse(const KernelWait& wait, int result) noexcept;
+
+  ViolationLog& log_;
+  DescriptorAudit audit_;
+  WakeupAudit wakeups_;
+  SpinLock lock_;  // guards what follows
+  std::vector<std::unique_ptr<Line>> lines_;
+  DescriptorTable<Descriptor> descriptors_;
+};
+
+}  // namespace rig

@@ -1,0 +1,190 @@
+#include "harness/subjects/canary/trespasser.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <utility>
+#include <vector>
+
+#include "harness/base/check.h"
+
+namespace rig {
+namespace {
+
+// More than any bound of the laws.
+constexpr int many = 100;
+constexpr std::size_t piece_bytes = 16384;
+
+const rig_subject* inner_subject = nullptr;
+Trespass chosen = Trespass::none;
+std::atomic<bool> done{false};
+
+// Ends is a connection of its own, whose calls do not wait.
+class Ends {
+ public:
+  Ends() { RIG_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_.data()) == 0); }
+  Ends(const Ends&) = delete;
+  Ends& operator=(const Ends&) = delete;
+  ~Ends() {
+    drop(0);
+    drop(1);
+  }
+
+  int near() const { return ends_[0]; }
+  int far() const { return ends_[1]; }
+  void drop(std::size_t end) {
+    if (const int open = std::exchange(ends_[end], -1); open >= 0) {
+      ::close(open);
+    }
+  }
+  int release_near() { return std::exchange(ends_[0], -1); }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+void wait_for(const Ends& first, const Ends& second, short events) {
+  std::array<pollfd, 2> polls{
+      {{.fd = first.near(), .events = events, .revents = 0}, {.fd = second.near(), .events = POLLIN, .revents = 0}}};
+  ::poll(polls.data(), polls.size(), 1);
+}
+
+// move sends a piece from the far end to the near one, where it is read if `reads`.
+void move(const Ends& ends, bool reads) {
+  static const std::vector<char> piece(piece_bytes);
+  ::send(ends.far(), piece.data(), piece.size(), MSG_NOSIGNAL);
+  std::vector<char> got(piece_bytes);
+  while (reads && ::recv(ends.near(), got.data(), got.size(), 0) > 0) {
+  }
+}
+
+void fill(const Ends& ends) {
+  static const std::vector<char> piece(piece_bytes);
+  while (::send(ends.near(), piece.data(), piece.size(), MSG_NOSIGNAL) > 0) {
+  }
+}
+
+// What a layer does that acts upon what it is told: the neighbour of each of the trespasses below.
+void behave() {
+  Ends ends;
+  Ends neighbour;
+  for (int i = 0; i < many; ++i) {
+    move(ends, false);
+    move(neighbour, false);
+    wait_for(ends, neighbour, POLLIN);
+    move(ends, true);
+    move(neighbour, true);
+  }
+  fill(ends);
+  ends.drop(1);
+  RIG_CHECK(::send(ends.near(), "x", 1, MSG_NOSIGNAL) < 0);
+}
+
+void trespass_on_wakeups() {
+  Ends ends;
+  Ends neighbour;
+  if (chosen == Trespass::ignores_input) {
+    move(ends, false);
+  } else if (chosen == Trespass::starves) {
+    move(ends, false);
+    move(neighbour, false);
+    wait_for(ends, neighbour, POLLIN);
+  }
+  if (chosen == Trespass::repeats_at_once) {
+    fill(neighbour);
+  }
+  for (int i = 0; i < many; ++i) {
+    switch (chosen) {
+      case Trespass::ignores_input:
+        wait_for(ends, neighbour, POLLIN);
+        move(neighbour, true);
+        break;
+      case Trespass::ignores_room:
+        wait_for(ends, neighbour, POLLIN | POLLOUT);
+        move(ends, true);
+        break;
+      case Trespass::repeats_at_once:
+        ::send(neighbour.near(), "x", 1, MSG_NOSIGNAL);
+        break;
+      default:
+        move(ends, true);
+        break;
+    }
+  }
+}
+
+void trespass_on_descriptors() {
+  Ends ends;
+  const int near = ends.release_near();
+  switch (chosen) {
+    case Trespass::double_close:
+      ::close(near);
+      ::close(near);
+      break;
+    case Trespass::use_after_close:
+      ::close(near);
+      ::recv(near, nullptr, 0, 0);
+      break;
+    case Trespass::register_closed: {
+      ::close(near);
+      pollfd polled{.fd = near, .events = POLLIN, .revents = 0};
+      ::poll(&polled, 1, 0);
+      break;
+    }
+    case Trespass::raises_sigpipe:
+      ends.drop(1);
+      ::send(near, "x", 1, 0);
+      ::close(near);
+      break;
+    default:  // leak
+      break;
+  }
+}
+
+// Answers whether there was a connection.
+bool speak_in_the_clear() {
+  constexpr int looked_at = 1024;
+  for (int descriptor = 0; descriptor < looked_at; ++descriptor) {
+    sockaddr_storage peer{};
+    socklen_t bytes = sizeof(peer);
+    int type = 0;
+    socklen_t type_bytes = sizeof(type);
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_bytes) == 0 &&
+        ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &bytes) == 0 && peer.ss_family == AF_INET) {
+      return ::send(descriptor, "in the clear", 12, MSG_NOSIGNAL) == 12;
+    }
+  }
+  return false;
+}
+
+rig_status loop_turn(rig_loop* loop, std::uint64_t limit_us, rig_error* error) {
+  if (chosen == Trespass::speaks_in_the_clear) {
+    done = done || speak_in_the_clear();
+  } else if (!done.exchange(true)) {
+    if (chosen == Trespass::none) {
+      behave();
+    } else if (chosen < Trespass::ignores_input) {
+      trespass_on_descriptors();
+    } else {
+      trespass_on_wakeups();
+    }
+  }
+  return inner_subject->loop_turn(loop, limit_us, error);
+}
+
+}  // namespace
+
+const rig_subject* make_trespasser(const rig_subject* inner, Trespass trespass) {
+  static rig_subject table;
+  inner_subject = inner;
+  chosen = trespass;
+  done = false;
+  table = *inner;
+  table.loop_turn = loop_turn;
+  return &table;
+}
+
+}  // namespace rig
