@@ -21,13 +21,18 @@ lab::Fault strike(lab::FaultKind kind, std::uint32_t connection, lab::FaultSide 
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("boundaries", cell, size, seed);
-  const std::uint64_t bytes = op_bytes(Size::tiny);
+  const std::uint64_t bytes = op_bytes(size);
   const std::uint64_t stream_bytes = by_size(size, 12 * 1024, 64 * 1024, 64 * 1024);
   const std::uint64_t first = (seed - 1) % stride;
   const std::uint64_t places = stream_bytes / stride;
   const std::uint64_t resets = by_size(size, 2, places, places);
   const bool in_lab = cell.world == World::lab;
   tight(scenario);
+  if (size != Size::tiny) {
+    // All bytes in little time: which thread goes first is what the tiny size is for.
+    scenario.lab.policy = lab::PolicyKind::none;
+    scenario.lab.library_points = LibraryPoints::off;
+  }
   scenario.settings.connections = static_cast<std::uint32_t>(2 + (in_lab ? resets : 0));
   for (std::uint32_t connection = 0; in_lab && connection < 2; ++connection) {
     const lab::FaultKind kind = connection == 0 ? lab::FaultKind::stop : lab::FaultKind::block;

@@ -126,6 +126,7 @@ void add_run(Parser& parser) {
       ->type_name("DIR");
   verb.add_option("--case-limit", typed.case_limit, "a case that is alive after this time is killed (default 10m)")
       ->type_name("TIME");
+  verb.add_flag("--once", parser.run.once, "in the lab: run each case once only, and compare nothing");
   verb.add_flag("--json", parser.run.json, "one line of JSON per verdict on stdout; the rest goes to stderr");
 }
 

@@ -61,6 +61,7 @@ struct RunCommand {
   LawScope laws = LawScope::all;
   bool seeds_given = false;  // else, in the lab, as many as make `runs_per_suite`
   std::uint64_t runs_per_suite = 100;
+  bool once = false;                                  // in the lab: nothing is run a second time and compared
   std::size_t no_memory_every = 1;                    // only each so manieth of the places of no_memory
   std::optional<NoMemory> no_memory;                  // in the lab: each allocation of the subject fails in turn
   std::optional<std::chrono::milliseconds> duration;  // seed after seed until it has passed

@@ -133,7 +133,8 @@ class Session {
       }
       for (Finished& finished : children_.collect(turn)) {
         Running running = std::move(running_.extract(finished.id).mapped());
-        if (running.scenario.cell.world == World::lab && finished.verdict.lab.has_value() && !running.first) {
+        if (running.scenario.cell.world == World::lab && finished.verdict.lab.has_value() && !running.first &&
+            !command_.once) {
           running.first = std::move(finished);
           if (auto refusal = start(std::move(running)); refusal.has_value()) {
             return refusal;

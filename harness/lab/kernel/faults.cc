@@ -42,9 +42,7 @@ Faults::Faults(const Options& options) : random_(options.random_faults), profile
     if (fault.kind == FaultKind::no_memory) {
       continue;
     }
-    items_.push_back({.fault = fault});
-    listed_streams_ += is_of_stream(fault.kind) ? 1 : 0;
-    listed_stops_ += is_stop(fault.kind) ? 1 : 0;
+    (is_of_stream(fault.kind) ? streams_ : is_stop(fault.kind) ? stops_ : calls_).push_back({.fault = fault});
   }
   constexpr std::uint64_t rates[] = {256, 64, 64, 16};
   one_in_ = rates[mix64(options.seed ^ 0x6661756c74) % 4];
@@ -53,7 +51,7 @@ Faults::Faults(const Options& options) : random_(options.random_faults), profile
 bool Faults::strikes(Item& item, Op op, std::span<const Place> places) {
   const Fault& fault = item.fault;
   const bool anywhere = !fault.connection && fault.side == FaultSide::any;
-  if (is_of_stream(fault.kind) || is_stop(fault.kind) || fault.op != op ||
+  if (fault.op != op ||
       (!anywhere && std::ranges::none_of(places, [&](const Place& place) { return lies_at(fault, place); }))) {
     return false;
   }
@@ -102,7 +100,7 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
 
 Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
   Struck struck;
-  for (Item& item : items_) {
+  for (Item& item : calls_) {
     if (strikes(item, op, places)) {
       apply(item.fault, waits, struck);
     }
@@ -195,11 +193,9 @@ bool Faults::interrupts(Struck& struck) {
 Faults::Stop Faults::stop_at(const Place& sender, bool sends, std::uint64_t at, std::size_t bytes, bool waits) {
   Stop stop;
   Item* nearest = nullptr;
-  for (std::size_t index = 0; listed_stops_ > 0 && index < items_.size(); ++index) {
-    Item& item = items_[index];
+  for (Item& item : stops_) {
     const auto byte = static_cast<std::uint64_t>(item.fault.amount);
-    if (!is_stop(item.fault.kind) || byte < at || byte - at >= stop.bytes_max || item.struck_by[sends ? 1 : 0] ||
-        !lies_at(item.fault, sender)) {
+    if (byte < at || byte - at >= stop.bytes_max || item.struck_by[sends ? 1 : 0] || !lies_at(item.fault, sender)) {
       continue;
     }
     const bool here = byte == at;
@@ -222,9 +218,9 @@ Faults::Stop Faults::stop_at(const Place& sender, bool sends, std::uint64_t at, 
 
 std::vector<Fault> Faults::strike_stream(const Place& sender, std::uint64_t begin, std::uint64_t end) {
   std::vector<Fault> struck;
-  for (Item& item : items_) {
+  for (Item& item : streams_) {
     const Fault& fault = item.fault;
-    if (item.spent || !is_of_stream(fault.kind) || !lies_at(fault, sender)) {
+    if (item.spent || !lies_at(fault, sender)) {
       continue;
     }
     const std::uint64_t at = fault.kind == FaultKind::delay ? fault.offset : static_cast<std::uint64_t>(fault.amount);

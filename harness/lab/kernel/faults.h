@@ -65,7 +65,7 @@ class Faults {
   // one.
   std::vector<Fault> strike_stream(const Place& sender, std::uint64_t begin, std::uint64_t end);
   std::optional<Fault> chance_stream(const Place& sender, std::uint64_t begin, std::uint64_t end);
-  bool has_stream_faults() const { return random_ || listed_streams_ > 0; }
+  bool has_stream_faults() const { return random_ || !streams_.empty(); }
 
  private:
   struct Item {
@@ -78,9 +78,10 @@ class Faults {
   void apply(const Fault& fault, bool waits, Struck& struck);
   std::optional<Fault> choose(Op op, const Place& place, std::uint64_t nth, bool waits);
 
-  std::vector<Item> items_;
-  std::size_t listed_streams_ = 0;
-  std::size_t listed_stops_ = 0;
+  // By what they strike, so that a call looks at few of a long list.
+  std::vector<Item> calls_;
+  std::vector<Item> streams_;
+  std::vector<Item> stops_;
   bool random_;
   Profile profile_;
   std::uint64_t one_in_;

@@ -166,6 +166,7 @@ void give_back_hoard() {
   for (SSL* const session : hoarded().sessions) {
     SSL_free(session);
   }
+  // Those of the lab have gone with their run, and their numbers are none of the system's.
   for (const int descriptor : hoarded().descriptors) {
     ::close(descriptor);
   }
