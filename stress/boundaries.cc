@@ -63,6 +63,8 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
       on_loop(Side::client, {},
               {connect(), await(Condition::connected), send(stream_bytes / bytes + 1, bytes, bytes),
                await(Condition::received), act(Verb::close_graceful)}));
+  // Two connections are whole, to and fro.
+  scenario.reaches.push_back({.counter = "bytes", .at_least = 4 * stream_bytes});
   if (in_lab) {
     // What ends at a stop by itself is not cut there.
     scenario.reaches.push_back({.counter = "lab_faults", .at_least = scenario.lab.faults.size() * 9 / 10});
