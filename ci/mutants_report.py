@@ -3,6 +3,8 @@
 import json
 import os
 
+REPORT = "reports/mutants.json"
+
 
 def read(path):
     if not os.path.exists(path):
@@ -34,6 +36,19 @@ def add_clean(path, clean):
     report = read(path)
     report["clean"] = clean
     write(path, report)
+
+
+def faults(root, patches):
+    """Where reports/mutants.json and the README say other than the zoo is, as (path, sentence)."""
+    path = os.path.join(root, REPORT)
+    if not os.path.exists(path):
+        return
+    records = read(path)["mutants"]
+    for gone in sorted({record["patch"] for record in records} - set(patches)):
+        yield REPORT, f"there is no mutant {gone} any more; take its record out."
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        if score(records) not in " ".join(file.read().split()):
+            yield "README.md", f"the score of {REPORT} is: {score(records)}"
 
 
 def quantile(values, share):
