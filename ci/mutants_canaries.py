@@ -115,5 +115,6 @@ def run():
             wrong.append(f"{verdict} was reported by {found}, not {laws}")
     for sentence in wrong:
         print(f"ci/mutants --self-test: {sentence}", file=sys.stderr)
-    print(f"ci/mutants: {len(CANARIES) + len(VERDICTS) + len(REPORTS) + 2} canaries, {len(wrong)} wrong", file=sys.stderr)
+    count = len(CANARIES) + len(VERDICTS) + len(REPORTS) + 2
+    print(f"ci/mutants: {count} canaries, {len(wrong)} wrong", file=sys.stderr)
     return 1 if wrong else 0

@@ -32,6 +32,16 @@ def add(path, record):
     write(path, report)
 
 
+def complete(path, blanks):
+    """Puts in what has no record yet, so that the score is that of the whole zoo."""
+    report = read(path)
+    known = {record["patch"] for record in report["mutants"]}
+    report["mutants"] = sorted(report["mutants"] + [dict(blank, outcome="not run", why="it was not selected")
+                                                    for blank in blanks if blank["patch"] not in known],
+                               key=lambda r: r["patch"])
+    write(path, report)
+
+
 def add_clean(path, clean):
     report = read(path)
     report["clean"] = clean
@@ -64,17 +74,21 @@ def summary(records):
         mutants.setdefault(record["mutant"], []).append(record)
     killed = {m: rs for m, rs in mutants.items() if all(r["outcome"] == "killed" for r in rs)}
     named = [m for m, rs in killed.items() if all(r["named"] for r in rs)]
+    not_run = {m for m, rs in mutants.items() if any(r["outcome"] in ("not run", "not built") for r in rs)}
     times = [max(r["first"]["cpu_seconds"] for r in rs) for rs in killed.values()]
     crashes = [m for m, rs in killed.items() if any(r["first"]["by"] == ["crash"] and not r["named"] for r in rs)]
     return {"mutants": len(mutants), "patches": len(records), "killed": len(killed), "by_named_law": len(named),
-            "crash_alone": len(crashes), "survived": sorted(set(mutants) - set(killed)),
+            "crash_alone": len(crashes), "survived": sorted(set(mutants) - set(killed) - not_run),
+            "not_run": sorted(not_run),
             "cpu_seconds_median": quantile(times, 50), "cpu_seconds_95": quantile(times, 95)}
 
 
 def score(records):
     found = summary(records)
-    text = f"{found['killed']} of {found['mutants']} mutants killed ({found['patches']} patches), " \
+    text = f"{found['killed']} of {found['mutants']} mutants killed, " \
            f"{found['by_named_law']} by a law that the header names"
+    if found["not_run"]:
+        text += f"; {len(found['not_run'])} were not run"
     if found["killed"]:
         text += f"; CPU time to the first report: median {found['cpu_seconds_median']:.1f} s, " \
                 f"95 % within {found['cpu_seconds_95']:.1f} s"
