@@ -10,7 +10,7 @@ import mutants_zoo
 
 FILE = "harness/socket/thing.cc"
 TREE = {
-    "harness/oracle/law.cc": 'LawEntry{Law::c1_exactly_once, "C1", Door::app,\nLawEntry{Law::s1_stream, "S1", Door::app,',
+    "harness/oracle/law.cc": 'LawEntry{Law::c1_exactly_once, "C1",\nLawEntry{Law::s1_stream, "S1",\n',
     FILE: "int first() {\n  return 1;\n}\n\nint second() {\n  return 2;\n}\n",
 }
 PATCH = f"""Mutant: M24
