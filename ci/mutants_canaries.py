@@ -4,12 +4,13 @@ import os
 import sys
 import tempfile
 
+import mutants_report
 import mutants_run
 import mutants_zoo
 
 FILE = "harness/socket/thing.cc"
 TREE = {
-    "harness/oracle/violation.cc": 'return "C1";\nreturn "S1";\n',
+    "harness/oracle/law.cc": 'LawEntry{Law::c1_exactly_once, "C1",\nLawEntry{Law::s1_stream, "S1",\n',
     FILE: "int first() {\n  return 1;\n}\n\nint second() {\n  return 2;\n}\n",
 }
 PATCH = f"""Mutant: M24
@@ -74,8 +75,34 @@ def faults(name, patch, tree):
         return [sentence for _, sentence in mutants_zoo.check(root)[0]]
 
 
+def report_faults(in_report, in_readme):
+    """What is said of a report with one record, of the patch M24-a, in a zoo that has only that patch."""
+    record = {"patch": "M24-a", "mutant": "M24", "outcome": "killed", "named": {},
+              "first": {"by": ["S1"], "cpu_seconds": 1.5}}
+    readme = "# Mine\n\n" + mutants_report.score([record]).replace(" ", "\n", 3)
+    with tempfile.TemporaryDirectory(prefix="tlsrig-zoo-") as root:
+        os.makedirs(os.path.join(root, os.path.dirname(mutants_report.REPORT)))
+        mutants_report.add(os.path.join(root, mutants_report.REPORT), {**record, **in_report})
+        with open(os.path.join(root, "README.md"), "w", encoding="utf-8") as file:
+            file.write(readme.replace(*in_readme))
+        return [sentence for _, sentence in mutants_report.faults(root, ["M24-a"])]
+
+
+REPORTS = [
+    ({"patch": "M24-b"}, ("", ""), "there is no mutant M24-b any more"),
+    ({}, ("median", "mean"), "the score of reports/mutants.json is: 1 of 1 mutants killed"),
+    ({"outcome": "survived"}, ("", ""), "the score of reports/mutants.json is: 0 of 1 mutants killed"),
+]
+
+
 def run():
     wrong = []
+    if found := report_faults({}, ("", "")):
+        wrong.append(f"a report in order is not: {found}")
+    for in_report, in_readme, sentence in REPORTS:
+        found = report_faults(in_report, in_readme)
+        if not any(sentence in one for one in found):
+            wrong.append(f"'{sentence}' was not said, but {found}")
     if found := faults(NAME, PATCH, TREE):
         wrong.append(f"a zoo in order is not: {found}")
     for name, in_patch, in_tree, sentence in CANARIES:
@@ -88,5 +115,6 @@ def run():
             wrong.append(f"{verdict} was reported by {found}, not {laws}")
     for sentence in wrong:
         print(f"ci/mutants --self-test: {sentence}", file=sys.stderr)
-    print(f"ci/mutants: {len(CANARIES) + len(VERDICTS) + 1} canaries, {len(wrong)} wrong", file=sys.stderr)
+    count = len(CANARIES) + len(VERDICTS) + len(REPORTS) + 2
+    print(f"ci/mutants: {count} canaries, {len(wrong)} wrong", file=sys.stderr)
     return 1 if wrong else 0

@@ -65,7 +65,7 @@ class Hunt:
         self.runs, self.cpu = 0, 0.0
         self.first = self.named = None  # verdicts, with the time they took
         self.laws, self.suites = {}, {}
-        self.lacking = None
+        self.lacking = None  # why a world could not be entered at all
 
     def satisfied(self):
         return self.named is not None or (self.first is not None and not self.expected)
@@ -73,7 +73,7 @@ class Hunt:
     def go(self, tlsrig, subject, backend, budget, round_=0):
         """Runs until a law of the header reports, or the budget (CPU seconds) is used up."""
         for turn, (world, share) in enumerate(TURNS):
-            if self.satisfied() or self.lacking:
+            if self.satisfied():
                 return
             first_seed = 1 + (round_ * len(TURNS) + turn) * SEEDS
             words = [tlsrig, "run", "--matrix", "quick", "--order", "mixed", "--world", world, "--subject", subject,
@@ -126,18 +126,20 @@ class Hunt:
         self.suites[suite] = self.suites.get(suite, 0) + 1
         told = verdict.get("violations") or [{}]
         known = [law for law in found if law in self.expected]
+        if self.first is not None and (self.named is not None or not known):
+            return
         record = {"by": found, "world": world, "suite": suite, "cell": verdict["cell"], "seed": verdict["seed"],
                   "verdict": verdict["verdict"], "sentence": told[0].get("message") or verdict.get("reason", ""),
                   "runs": self.runs, "cpu_seconds": round(cpu, 2), "scenario": self.save(verdict, kept)}
         self.first = self.first or record
-        if known and self.named is None:
+        if known:
             self.named = dict(record, by=known + [law for law in found if law not in known])
 
     def save(self, verdict, kept):
         """The scenario goes where it is asked for; its name is the answer."""
         name = os.path.basename(verdict.get("repro", "").rpartition(" ")[2].strip("'"))
         source = os.path.join(kept, name)
-        if not name.endswith(".scn") or self.keep is None or (self.first and self.named):
+        if not name.endswith(".scn") or self.keep is None:
             return None
         # The verdict is printed when its scenario has been written.
         os.makedirs(self.keep, exist_ok=True)

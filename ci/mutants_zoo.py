@@ -9,10 +9,6 @@ FIELDS = ("Mutant", "Plants", "Bug", "Subject", "Backends", "Law", "Trigger", "B
 BUILDS = ("dev", "asan", "tsan")
 SUBJECTS = ("house", "direct")
 BACKENDS = ("openssl", "gnutls", "mbedtls")
-# What a sanitizer reports is a law as well: M1 no memory error, T1 no data race. The rest are names in
-# harness/oracle/violation.cc, and those of laws that are in the plan and not asked yet.
-SANITIZER_LAWS = ("M1", "T1")
-PLANNED_LAWS = ("L2", "L3", "R1", "X1")
 PRODUCT = ("backends/", "harness/socket/", "harness/subjects/direct/")
 NAME = re.compile(r"(M\d\d)-[a-z0-9]+(-[a-z0-9]+)*(\.(openssl|gnutls|mbedtls))?$")
 
@@ -54,8 +50,8 @@ def load(root):
 
 
 def laws(root):
-    with open(os.path.join(root, "harness/oracle/violation.cc"), encoding="utf-8") as file:
-        return set(re.findall(r'return "([A-Z]\d)";', file.read())) | set(SANITIZER_LAWS) | set(PLANNED_LAWS)
+    with open(os.path.join(root, "harness/oracle/law.cc"), encoding="utf-8") as file:
+        return set(re.findall(r'LawEntry\{Law::\w+, "([A-Z]\d)"', file.read()))
 
 
 def header_faults(mutant, known_laws):

@@ -149,6 +149,9 @@ std::string page_of(const Json& report) {
   page.set("tiles", tiles_of(summary));
   page.set("all_killed", data(summary.at("survived").empty()));
   page.set("survived", joined(summary.at("survived")));
+  const Json not_run = summary.value("not_run", Json::array());
+  page.set("has_not_run", data(!not_run.empty()));
+  page.set("not_run", joined(not_run));
   const Json clean = report.value("clean", Json());
   page.set("has_clean", data(clean.is_object()));
   if (clean.is_object()) {

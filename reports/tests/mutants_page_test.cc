@@ -14,7 +14,7 @@ std::string page(const std::string& json) {
 }
 
 constexpr const char* summary_of_two = R"("summary": {"mutants": 2, "killed": 1, "by_named_law": 1, "crash_alone": 0,
-  "survived": ["M30"], "cpu_seconds_median": 1.25, "cpu_seconds_95": 1.25})";
+  "survived": ["M30"], "not_run": ["M72", "M80"], "cpu_seconds_median": 1.25, "cpu_seconds_95": 1.25})";
 constexpr const char* two = R"([
   {"patch": "M24-a", "mutant": "M24", "plants": "<b>one</b> too many", "law": "S1", "outcome": "killed",
    "named": {"by": ["S1", "C5"], "world": "lab", "suite": "bidir", "cell": "a~b", "runs": 7, "cpu_seconds": 1.25,
@@ -26,6 +26,7 @@ constexpr const char* two = R"([
 TEST(MutantsPageTest, SaysWhoReportedAndWhoWasNotNoticed) {
   const std::string html = page(std::string("{\"mutants\": ") + two + ", " + summary_of_two + "}");
   EXPECT_NE(html.find("Not killed: M30"), std::string::npos);
+  EXPECT_NE(html.find("Not run: M72, M80."), std::string::npos);
   EXPECT_NE(html.find("1 of 2"), std::string::npos);
   EXPECT_NE(html.find("S1, C5"), std::string::npos);
   EXPECT_NE(html.find("bidir.a~b"), std::string::npos);
