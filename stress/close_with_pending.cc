@@ -24,7 +24,8 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
                                     await(Condition::pending, 1),
                                     act(close),
                                     align(connection),
-                                    await(Condition::closed)};
+                                    await(Condition::closed),
+                                    await(Condition::peer_closed)};
     if (connection % 2 == 0) {
       std::vector<Step> steps{connect()};
       steps.insert(steps.end(), closing.begin(), closing.end());

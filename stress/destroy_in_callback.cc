@@ -11,8 +11,7 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
   if (!both(abilities, RIG_CAN_LIMIT_QUEUE)) {
     return "without a bound of the queue `writable` never comes: " + cell.client + "~" + cell.server;
   }
-  return both(abilities, RIG_CAN_HALF_CLOSE) ? std::nullopt
-                                             : std::optional<std::string>("one direction cannot be ended by itself");
+  return needs_half_close(cell, abilities);
 }
 
 // Planter adds the connections of an event, and counts what must have happened when all are through.

@@ -95,7 +95,7 @@ void spread(Case& one) {
   one.cell.ipv6 = (hash >> 24) % 4 == 0;
 }
 
-std::vector<Case> all_cases(const rig_subject& subject) {
+std::vector<Case> all_cases(const rig_subject& subject, World world) {
   const Axes all = axes(subject);
   std::vector<Case> found;
   for (const Suite* suite : suites()) {
@@ -111,7 +111,9 @@ std::vector<Case> all_cases(const rig_subject& subject) {
           one.cell.poller = poller;
           one.cell.fast_track = fast_track;
           spread(one);
-          if (!suite->unfit(one.cell, abilities).has_value()) {
+          Cell there = one.cell;
+          there.world = world;
+          if (!suite->unfit(there, abilities).has_value()) {
             found.push_back(std::move(one));
           }
         }
@@ -210,8 +212,8 @@ const std::vector<Row>& rows() {
   return all;
 }
 
-std::vector<Case> cases(Matrix matrix, const rig_subject& subject) {
-  std::vector<Case> full = all_cases(subject);
+std::vector<Case> cases(Matrix matrix, const rig_subject& subject, World world) {
+  std::vector<Case> full = all_cases(subject, world);
   return matrix == Matrix::full ? full : quick_of(std::move(full), axes(subject).pollers.size());
 }
 

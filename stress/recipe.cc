@@ -108,6 +108,22 @@ std::optional<std::string> needs_tls(const Cell& cell, const Abilities&) {
   return is_tls(cell) ? std::nullopt : std::optional<std::string>("plain TCP has no handshake");
 }
 
+std::optional<std::string> needs_lab(const Cell& cell, const Abilities&) {
+  return cell.world == World::lab ? std::nullopt
+                                  : std::optional<std::string>("only the lab has this in hand, not the real kernel");
+}
+
+std::optional<std::string> needs_half_close(const Cell&, const Abilities& abilities) {
+  return both(abilities, RIG_CAN_HALF_CLOSE) ? std::nullopt
+                                             : std::optional<std::string>("one direction cannot be ended by itself");
+}
+
+std::optional<std::string> needs_close_over_input(const Cell&, const Abilities& abilities) {
+  return both(abilities, RIG_CAN_CLOSE_OVER_INPUT)
+             ? std::nullopt
+             : std::optional<std::string>("a graceful close is orderly only where nothing comes any more");
+}
+
 std::optional<std::string> needs_threads(const Cell&, const Abilities& abilities) {
   return both(abilities, RIG_CAN_SEND_FROM_ANY_THREAD)
              ? std::nullopt

@@ -55,6 +55,9 @@ bool both(const Abilities& abilities, std::uint32_t bits);
 // fits is an unfit() that fits every cell; the others say why not.
 std::optional<std::string> fits(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_tls(const Cell& cell, const Abilities& abilities);
+std::optional<std::string> needs_lab(const Cell& cell, const Abilities& abilities);
+std::optional<std::string> needs_half_close(const Cell& cell, const Abilities& abilities);
+std::optional<std::string> needs_close_over_input(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_threads(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_pause(const Cell& cell, const Abilities& abilities);
 

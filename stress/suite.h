@@ -66,8 +66,8 @@ const std::vector<Row>& rows();
 // cell of a named row, `full` is every suite x fast track x poller x client~server pairing x version that applies.
 enum class Matrix : std::uint8_t { quick, full };
 
-// cases lists the matrix of `subject`, in a fixed order without doubles. Authentication and nodelay on either side are
-// spread over the cells by a fixed rule of the name.
-std::vector<Case> cases(Matrix matrix, const rig_subject& subject);
+// cases lists the matrix of `subject` in `world`, in a fixed order without doubles; its cells do not name a world yet.
+// Authentication and nodelay on either side are spread over the cells by a fixed rule of the name.
+std::vector<Case> cases(Matrix matrix, const rig_subject& subject, World world = World::loopback);
 
 }  // namespace rig

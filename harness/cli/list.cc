@@ -27,7 +27,7 @@ struct Entry {
   std::string sentence;
 };
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 17> capability_words{
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 18> capability_words{
     {{RIG_CAN_TLS12, "tls1.2"},
      {RIG_CAN_TLS13, "tls1.3"},
      {RIG_CAN_PSK, "psk"},
@@ -44,7 +44,8 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 17> capability_
      {RIG_CAN_RENEGOTIATE_IN_FLIGHT, "renegotiate_in_flight"},
      {RIG_CAN_UPDATE_KEYS, "update_keys"},
      {RIG_CAN_LIMIT_QUEUE, "limit_queue"},
-     {RIG_CAN_MORE, "more"}}};
+     {RIG_CAN_MORE, "more"},
+     {RIG_CAN_CLOSE_OVER_INPUT, "close_over_input"}}};
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;

@@ -85,7 +85,7 @@ std::expected<std::vector<Case>, Refusal> select_cases(const Selection& selectio
     }
   }
   std::vector<Case> selected;
-  for (Case& one : cases(selection.matrix, subject)) {
+  for (Case& one : cases(selection.matrix, subject, selection.world)) {
     if (selects(selection, one) && can_authenticate(selection, one, subject)) {
       one.cell.auth = selection.auth.value_or(one.cell.auth);
       one.cell.subject = selection.subject;

@@ -89,7 +89,7 @@ std::uint32_t capabilities(const char* library) {
   const Capabilities& can = backend->capabilities();
   std::uint32_t mask = RIG_CAN_FAST_TRACK_OFF | RIG_CAN_SEND_FROM_ANY_THREAD | RIG_CAN_CLOSE_FROM_ANY_THREAD |
                        RIG_CAN_ORDER_COMPLETIONS | RIG_CAN_PAUSE | RIG_CAN_HALF_CLOSE | RIG_CAN_LIMIT_QUEUE |
-                       RIG_CAN_MORE;
+                       RIG_CAN_MORE | RIG_CAN_CLOSE_OVER_INPUT;
   const auto add = [&mask](bool has, std::uint32_t bit) { mask |= has ? bit : 0; };
   add(can.tls12, RIG_CAN_TLS12);
   add(can.tls13, RIG_CAN_TLS13);

@@ -27,6 +27,18 @@ std::vector<Case> house_cases(Matrix matrix) {
   return cases(matrix, *house_subject());
 }
 
+// in_both_worlds are the cells of either world, each with its name. What only the lab has in hand is there alone.
+std::vector<Case> in_both_worlds(Matrix matrix, const rig_subject& subject) {
+  std::vector<Case> all;
+  for (const World world : {World::loopback, World::lab}) {
+    for (Case& one : cases(matrix, subject, world)) {
+      one.cell.world = world;
+      all.push_back(std::move(one));
+    }
+  }
+  return all;
+}
+
 std::set<std::string> names(const std::vector<Case>& all) {
   std::set<std::string> found;
   for (const Case& one : all) {
@@ -90,9 +102,9 @@ TEST(MatrixCover, EveryPairOfAxisValuesOfTheFullOneIsInTheQuickOne) {
 }
 
 TEST(MatrixCover, EverySuiteIsOnEachBackendThatItFitsOnEitherSide) {
-  const ValuePairs quick = value_pairs(house_cases(Matrix::quick));
+  const ValuePairs quick = value_pairs(in_both_worlds(Matrix::quick, *house_subject()));
   std::set<std::string> suites_met;
-  for (const Case& one : house_cases(Matrix::full)) {
+  for (const Case& one : in_both_worlds(Matrix::full, *house_subject())) {
     const std::string suite = "suite=" + std::string(one.suite->name);
     suites_met.insert(suite);
     EXPECT_TRUE(quick.contains({suite, "client=" + one.cell.client})) << suite << " " << one.cell.client;
@@ -106,7 +118,7 @@ TEST(MatrixCover, ASubjectIsAskedOnThePollersThatItHasInEverySuite) {
   of_poll_alone.pollers = RIG_POLLER_POLL;
   for (const Matrix matrix : {Matrix::full, Matrix::quick}) {
     std::set<std::string_view> suites_met;
-    for (const Case& one : cases(matrix, of_poll_alone)) {
+    for (const Case& one : in_both_worlds(matrix, of_poll_alone)) {
       suites_met.insert(one.suite->name);
       EXPECT_EQ(one.cell.poller, PollerChoice::poll) << case_name(one);
     }
@@ -215,7 +227,7 @@ Work work_of(const Scenario& scenario) {
 }
 
 TEST(Suites, AskForLittleAtTheTinySize) {
-  for (const Case& one : house_cases(Matrix::full)) {
+  for (const Case& one : in_both_worlds(Matrix::full, *house_subject())) {
     const Work work = work_of(one.suite->make(one.cell, Size::tiny, 1));
     EXPECT_LE(work.ops, 64u) << case_name(one);
     EXPECT_LE(work.plain_bytes, 256u * 1024) << case_name(one);
@@ -295,7 +307,7 @@ TEST(Suites, AreFoundByTheirNamesOnly) {
 }
 
 TEST(Suites, ArePureAndTheirScenariosMeanSomethingAndSurviveTheText) {
-  for (const Case& one : house_cases(Matrix::full)) {
+  for (const Case& one : in_both_worlds(Matrix::full, *house_subject())) {
     for (const Size size : {Size::tiny, Size::quick, Size::full}) {
       const Scenario scenario = one.suite->make(one.cell, size, 7);
       ASSERT_EQ(scenario, one.suite->make(one.cell, size, 7)) << case_name(one);

@@ -140,8 +140,8 @@ class Socket : public std::enable_shared_from_this<Socket> {
       } else if (!std::exchange(closing_, true)) {
         const auto until = after(config_.close_timeout_us, 10);
         deadline_at(phase_ == Phase::beginning ? std::min(until, deadline_.expiry()) : until, RIG_ABORTED);
-        read();
         write();
+        read();
       }
     });
   }
@@ -201,9 +201,8 @@ class Socket : public std::enable_shared_from_this<Socket> {
     write();
   }
 
-  // A close reads on, and drops what comes: async_shutdown fails where data come before the peer's close_notify.
   void read() {
-    if (phase_ != Phase::open || reading_ || peer_ended_ || (paused_ && !closing_)) {
+    if (phase_ != Phase::open || reading_ || peer_ended_ || shutting_down_ || (paused_ && !closing_)) {
       return;
     }
     reading_ = true;
@@ -220,21 +219,28 @@ class Socket : public std::enable_shared_from_this<Socket> {
     if (phase_ != Phase::open) {
       return;
     }
-    if (paused_ && !closing_) {
+    if (closing_) {
+      dropped(failure);
+    } else if (paused_) {
       held_ = {failure, count};
-      return;
-    }
-    if (failure == asio::error::eof) {
+    } else if (failure == asio::error::eof) {
       peer_ended_ = true;
-      if (!closing_) {
-        callbacks_.ended(user_);
-      }
+      callbacks_.ended(user_);
     } else if (failure) {
       end(failure);
-      return;
-    } else if (!closing_) {
+    } else {
       callbacks_.data(user_, in_.data(), count);
+      read();
     }
+  }
+
+  // A close reads on while it flushes: it would not see otherwise that the peer is gone.
+  void dropped(const Failure& failure) {
+    peer_ended_ = failure == asio::error::eof;
+    if (failure && !peer_ended_ && failure != asio::error::operation_aborted) {
+      end(failure);
+    }
+    write();
     read();
   }
 
@@ -266,16 +272,19 @@ class Socket : public std::enable_shared_from_this<Socket> {
                       }));
   }
 
+  // A read that is under way would share the session with the shutdown, which neither survives in good order
+  // (reports/findings/0040 and 0043): it is called back first.
   void shut_down() {
-    if (!closing_ || std::exchange(shutting_down_, true)) {
+    if (!closing_ || shutting_down_) {
       return;
     }
-    stream_.async_shutdown(counted([this](const Failure& failure) {
-      // Where the read that it waited for has met the peer's end, it reports its own success as this failure
-      // (reports/findings/0040).
-      const bool done = peer_ended_ && failure == asio::error::operation_aborted;
-      end(done ? Failure() : failure);
-    }));
+    if (reading_) {
+      Failure ignored;
+      stream_.lowest_layer().cancel(ignored);
+      return;
+    }
+    shutting_down_ = true;
+    stream_.async_shutdown(counted([this](const Failure& failure) { end(failure); }));
   }
 
   void report_front(std::size_t count, const rig_error* error) {

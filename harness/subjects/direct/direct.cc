@@ -59,7 +59,8 @@ const Library* find_library(std::string_view name) {
 std::uint32_t capabilities(const char* library) {
   constexpr std::uint32_t of_the_layer = RIG_CAN_FAST_TRACK_OFF | RIG_CAN_SEND_FROM_ANY_THREAD |
                                          RIG_CAN_CLOSE_FROM_ANY_THREAD | RIG_CAN_ORDER_COMPLETIONS | RIG_CAN_PAUSE |
-                                         RIG_CAN_HALF_CLOSE | RIG_CAN_TELL_TRUNCATION | RIG_CAN_LIMIT_QUEUE;
+                                         RIG_CAN_HALF_CLOSE | RIG_CAN_TELL_TRUNCATION | RIG_CAN_LIMIT_QUEUE |
+                                         RIG_CAN_CLOSE_OVER_INPUT;
   const Library* const found = find_library(library);
   return found != nullptr ? found->capabilities | of_the_layer : 0;
 }
