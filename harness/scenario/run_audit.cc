@@ -52,6 +52,10 @@ WireSide wire_side(const End& end) {
   return end.plan().side == Side::client ? WireSide::client : WireSide::server;
 }
 
+bool has_reported(const ViolationLog& log, Law law) {
+  return std::ranges::any_of(log.kept(), [law](const Violation& violation) { return violation.law == law; });
+}
+
 std::string_view tls_word(const rig_socket_info& used) {
   return used.tls_version == RIG_TLS_1_2 ? "1.2" : used.tls_version == RIG_TLS_1_3 ? "1.3" : "none";
 }
@@ -65,13 +69,13 @@ void Run::audit(Verdict& verdict) {
     }
   });
   finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
+  judge_deeds();
   if (kernel_watch_ != nullptr) {
     finish_wires();
     if (given_back_) {
       kernel_watch_->finish_descriptors();
     }
   }
-  judge_deeds();
   count(verdict);
   judge_resources();
   note_violations(verdict);
@@ -131,11 +135,14 @@ void Run::finish_streams(bool all_delivered) {
   }
 }
 
-// What a relay has let through is no whole conversation.
+// What a relay has let through is no whole conversation. W1 goes by what the subject tells of the end and of the
+// version: where that is known to be wrong, the wire cannot be held against it.
 void Run::finish_wires() {
-  each_end([this](const End& end) {
+  const bool lied = has_reported(log_, Law::x1_outcome);
+  each_end([&](const End& end) {
     const bool orderly = !connections_[end.plan().connection].relay && end.closed_outcome().came &&
-                         !end.closed_outcome().error.has_value() && !end.aborted_itself();
+                         !end.closed_outcome().error.has_value() && !end.aborted_itself() && !lied &&
+                         tls_word(end.last_look()) == word(scenario_.cell.tls);
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
   });
 }
@@ -167,7 +174,10 @@ void Run::judge_resources() {
   }
   plaintext_server_.reset();
   closed_port_.reset();
-  judge_descriptors(descriptors_before_, open_descriptors(), log_);
+  // F1 knows the socket that was never closed, and who opened it; the count knows any descriptor, but no name.
+  if (!has_reported(log_, Law::f1_descriptors)) {
+    judge_descriptors(descriptors_before_, open_descriptors(), log_);
+  }
 }
 
 void Run::audit_outcomes(Verdict& verdict) const {
