@@ -134,7 +134,7 @@ void Run::finish_streams(bool all_delivered) {
 // What a relay has let through is no whole conversation.
 void Run::finish_wires() {
   each_end([this](const End& end) {
-    const bool orderly = !connections_[end.plan().connection].relay && end.closed_outcome().came &&
+    const bool orderly = end.connected() && !connections_[end.plan().connection].relay && end.closed_outcome().came &&
                          !end.closed_outcome().error.has_value() && !end.aborted_itself();
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
   });
