@@ -72,6 +72,7 @@ void Run::audit(Verdict& verdict) {
     }
   }
   judge_deeds();
+  judge_sent();
   count(verdict);
   judge_resources();
   note_violations(verdict);
