@@ -81,6 +81,12 @@ std::uint64_t KernelWatch::records(WireSide side, std::uint32_t connection) {
   return line == nullptr || line->tap == nullptr ? 0 : line->tap->records(side);
 }
 
+std::optional<std::uint64_t> KernelWatch::sent_bytes(WireSide side, std::uint32_t connection) {
+  const std::lock_guard guard(lock_);
+  const Line* const line = find(side, connection);
+  return line == nullptr || !line->carried ? std::nullopt : std::optional(line->sent_bytes);
+}
+
 std::string KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
   const std::lock_guard guard(lock_);
   const Line* const line = find(side, connection);
@@ -184,6 +190,7 @@ WireTap* KernelWatch::carry(Line& line, const KernelCall& call, const KernelRetu
     return nullptr;
   }
   line.carried = true;
+  line.sent_bytes += sends ? static_cast<std::uint64_t>(result.result) : 0;
   if (line.tap == nullptr) {
     return nullptr;
   }

@@ -37,6 +37,8 @@ class KernelWatch final : public KernelObserver {
   // of its own it has sent.
   void finish_wire(WireSide side, std::uint32_t connection, bool orderly);
   std::uint64_t records(WireSide side, std::uint32_t connection);
+  // sent_bytes is how many bytes the kernel has taken from that side; nothing if none was ever seen to be carried.
+  std::optional<std::uint64_t> sent_bytes(WireSide side, std::uint32_t connection);
   // finish_descriptors reports what the subject has left open. When it has given everything back.
   void finish_descriptors() { audit_.finish(); }
 
@@ -72,6 +74,7 @@ class KernelWatch final : public KernelObserver {
     std::unique_ptr<WireTap> tap = {};  // null: W1 is not asked
     int descriptor = -1;
     bool carried = false;
+    std::uint64_t sent_bytes = 0;
     bool closed = false;
     Seen received = {};
     Seen sent = {};

@@ -123,6 +123,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_wires(Verdict& verdict);
   bool asks_wire() const;
   void judge_deeds();
+  void judge_sent();
   void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;
   std::optional<Deed> deed_of_relay(const Connection& connection, const End& end) const;

@@ -76,6 +76,7 @@ void Run::audit(Verdict& verdict) {
       kernel_watch_->finish_descriptors();
     }
   }
+  judge_sent();
   count(verdict);
   judge_resources();
   note_violations(verdict);
@@ -140,7 +141,7 @@ void Run::finish_streams(bool all_delivered) {
 void Run::finish_wires() {
   const bool lied = has_reported(log_, Law::x1_outcome);
   each_end([&](const End& end) {
-    const bool orderly = !connections_[end.plan().connection].relay && end.closed_outcome().came &&
+    const bool orderly = end.connected() && !connections_[end.plan().connection].relay && end.closed_outcome().came &&
                          !end.closed_outcome().error.has_value() && !end.aborted_itself() && !lied &&
                          tls_word(end.last_look()) == word(scenario_.cell.tls);
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);

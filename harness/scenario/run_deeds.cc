@@ -1,5 +1,6 @@
 // What the world did to each side of each connection, as far as the rig did it or saw it done, and law X1 about it.
 #include <algorithm>
+#include <string>
 
 #include "harness/scenario/run.h"
 
@@ -35,6 +36,23 @@ void Run::judge_deeds() {
       }
     }
   }
+}
+
+// What was completed was taken by the kernel, as ciphertext or as it is: less of that than of plaintext is a lie (C5).
+void Run::judge_sent() {
+  if (kernel_watch_ == nullptr) {
+    return;
+  }
+  each_end([this](const End& end) {
+    const WireSide side = end.plan().side == Side::client ? WireSide::client : WireSide::server;
+    const auto sent = kernel_watch_->sent_bytes(side, end.plan().connection);
+    const std::uint64_t completed = end.ledger().totals().completed_bytes;
+    if (sent.has_value() && completed > *sent) {
+      log_.report(Law::c5_status_and_bytes, end.name(),
+                  std::to_string(completed) + " bytes were completed with success, and the kernel was given " +
+                      std::to_string(*sent));
+    }
+  });
 }
 
 std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <vector>
 
@@ -20,9 +21,10 @@ const rig_subject* inner = nullptr;
 rig_subject table{};
 rig_socket_callbacks app{};
 MixUp active = MixUp::none;
+std::atomic<std::size_t> op_bytes{0};  // of every op
 
 const Told& told() {
-  static const std::array<Told, 8> all{{
+  static const std::array<Told, 9> all{{
       {MixUp::none, {}, RIG_OK},
       {MixUp::truncation_as_end, {RIG_TRUNCATED}, RIG_OK},
       {MixUp::end_as_truncation, {RIG_OK}, RIG_TRUNCATED},
@@ -31,6 +33,7 @@ const Told& told() {
       {MixUp::refusal_as_timeout, {RIG_REFUSED}, RIG_TIMEOUT},
       {MixUp::distrust_as_reset, {RIG_VERIFICATION_FAILED, RIG_HANDSHAKE_FAILED}, RIG_RESET},
       {MixUp::dismissal_as_end, {RIG_PEER_ALERT}, RIG_OK},
+      {MixUp::failure_as_sent, {}, RIG_OK},
   }};
   return *std::ranges::find(all, active, &Told::mix_up);
 }
@@ -47,12 +50,24 @@ void on_closed(void* user, const rig_error* error) {
   app.closed(user, other.status == RIG_OK ? nullptr : &other);
 }
 
+void on_sent(void* user, std::uint64_t token, std::size_t bytes, const rig_error* error) {
+  const bool lies = active == MixUp::failure_as_sent && error != nullptr;
+  app.sent(user, token, lies ? op_bytes.load() : bytes, lies ? nullptr : error);
+}
+
+rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
+                     std::uint32_t flags, rig_error* error) {
+  op_bytes = count;
+  return inner->send(socket, token, bytes, count, flags, error);
+}
+
 // Two loops may ask for it at once; the first to come makes it.
 const rig_socket_callbacks* spoiled(const rig_socket_callbacks* callbacks) {
   static const rig_socket_callbacks spoilt = [callbacks] {
     app = *callbacks;
     rig_socket_callbacks made = *callbacks;
     made.closed = on_closed;
+    made.sent = on_sent;
     return made;
   }();
   return &spoilt;
@@ -90,6 +105,7 @@ const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up) {
   table = *subject;
   table.connect = connect;
   table.adopt = adopt;
+  table.send = send;
   return &table;
 }
 

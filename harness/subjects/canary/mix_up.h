@@ -20,6 +20,7 @@ enum class MixUp : std::uint8_t {
   refusal_as_timeout,
   distrust_as_reset,  // a failed verification, and a handshake that failed by a key
   dismissal_as_end,   // the peer's alert
+  failure_as_sent,    // a `sent` with an error comes with success: a canary of C5, for ops that are all of one length
 };
 
 // MixUpKind is its name ("truncation_as_end").
@@ -28,12 +29,12 @@ struct MixUpKind {
   std::string_view name;
 };
 
-// mix_ups lists all but `none`.
+// mix_ups lists those of X1.
 std::span<const MixUpKind> mix_ups();
 
-// make_mix_up wraps `inner`, which must outlive its use, so that every `closed` is told wrong; a `connected` with an
-// error stays one. There is one in the process, which must be made while no run is under way; all sockets of
-// the process have one table of callbacks.
+// make_mix_up wraps `inner`, which must outlive its use, so that every `closed` (or `sent`) of the kind is told wrong;
+// a `connected` with an error stays one. There is one in the process, which must be made while no run is under way; all
+// sockets of the process have one table of callbacks.
 const rig_subject* make_mix_up(const rig_subject* inner, MixUp mix_up);
 
 }  // namespace rig
