@@ -15,7 +15,7 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("descriptor_numbers", cell, size, seed);
-  scenario.lab.first_descriptor = first_descriptors[seed % std::size(first_descriptors)];
+  scenario.lab.first_descriptor = first_descriptors[pick(cell, seed, std::size(first_descriptors))];
   // The second half begins where the first has given its numbers back.
   constexpr std::uint32_t half = 3;
   scenario.settings.connections = 2 * half;

@@ -46,14 +46,6 @@ Axes axes(const rig_subject& subject) {
   return axes;
 }
 
-std::uint64_t hash_of(const std::string& text) {
-  std::uint64_t hash = 0;
-  for (const char letter : text) {
-    hash = mix64(hash ^ static_cast<unsigned char>(letter));
-  }
-  return hash;
-}
-
 // Pair is a client and a server library with a version that both have; plain TCP only talks to itself.
 struct Pair {
   std::string client;
@@ -88,7 +80,7 @@ std::vector<Pair> pairs(const Axes& axes, const rig_subject& subject) {
 
 // What does not make cells of its own is spread by the name, so that a case is the same whatever matrix it is in.
 void spread(Case& one) {
-  const std::uint64_t hash = hash_of(case_name(one));
+  const std::uint64_t hash = name_hash(case_name(one));
   one.cell.auth = hash % 4 == 0 ? Auth::certificate : Auth::psk;
   one.cell.nodelay_client = (hash >> 8) % 2 == 0;
   one.cell.nodelay_server = (hash >> 16) % 2 == 0;
@@ -186,6 +178,14 @@ std::vector<Case> quick_of(std::vector<Case> full, std::size_t pollers) {
 }
 
 }  // namespace
+
+std::uint64_t name_hash(std::string_view name) {
+  std::uint64_t hash = 0;
+  for (const char letter : name) {
+    hash = mix64(hash ^ static_cast<unsigned char>(letter));
+  }
+  return hash;
+}
 
 std::string case_name(const Case& one) {
   return std::string(one.suite->name) + "." + cell_name(one.cell);

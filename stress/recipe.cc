@@ -25,6 +25,10 @@ std::uint64_t op_bytes(Size size) {
   return size == Size::tiny ? 4096 : 16384;
 }
 
+std::uint64_t pick(const Cell& cell, std::uint64_t seed, std::uint64_t choices) {
+  return (name_hash(cell_name(cell)) % choices + seed % choices) % choices;
+}
+
 Step connect() {
   return act(Verb::connect);
 }

@@ -23,6 +23,10 @@ std::uint64_t size_max(Size size);
 // op_bytes is one record full of plaintext, but for the tiny size: enough of such ops fill what tight() leaves.
 std::uint64_t op_bytes(Size size);
 
+// pick is one of `choices` numbers: neighbouring seeds of a cell have neighbouring ones, and each cell begins
+// elsewhere, so that a matrix with few seeds for each cell goes through all of them.
+std::uint64_t pick(const Cell& cell, std::uint64_t seed, std::uint64_t choices);
+
 // Steps.
 Step connect();
 Step await(Condition condition, std::uint64_t count = 0);

@@ -5,9 +5,10 @@ namespace {
 
 using namespace recipe;
 
-// A whole life, handshake, echo and end, has some 2,000 bytes in each direction: a seed takes one place of it, and the
-// seeds go through all of them.
+// A whole life, handshake, echo and end, has some 2,000 bytes in each direction. A run takes one place of it, and one
+// thing that the wire does there; the cells and their seeds go through all of them.
 constexpr std::uint64_t places = 2'400;
+constexpr std::uint64_t weathers = 3;
 
 lab::Fault fault(std::uint32_t number, lab::FaultKind kind, lab::FaultSide side, std::uint64_t offset,
                  std::int64_t amount) {
@@ -30,20 +31,18 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
               {connect(), send(1, 1, 1), await(Condition::connected), send(ops, 0, 200), await(Condition::received),
                await(Condition::sent), act(Verb::close_graceful), await(Condition::closed)}));
   scenario.reaches.push_back({.counter = "ops", .at_least = ops + 1});
-  // 101 has no factor in common with the number of places, so that neighbouring seeds are far apart.
-  const std::uint64_t place = 1 + seed * 101 % places;
+  const std::uint64_t choice = pick(cell, seed, places * weathers);
+  const std::uint64_t place = 1 + choice / weathers;
   const auto behind = static_cast<std::int64_t>(place + 400);
   std::uint32_t number = 0;
   for (const lab::FaultSide side : {lab::FaultSide::client, lab::FaultSide::server}) {
-    switch (seed / places % 3 + seed % 3) {
-      case 0:
-      case 3:  // the peer has the bytes before this place, and waits for the rest
+    switch (choice % weathers) {
+      case 0:  // the peer has the bytes before this place, and waits for the rest
         scenario.lab.faults.push_back(
             fault(++number, lab::FaultKind::split, side, 0, static_cast<std::int64_t>(place)));
         scenario.lab.faults.push_back(fault(++number, lab::FaultKind::delay, side, place, 3'000));
         break;
-      case 1:
-      case 4:  // what comes behind this place comes in one piece
+      case 1:  // what comes behind this place comes in one piece
         scenario.lab.faults.push_back(fault(++number, lab::FaultKind::coalesce, side, place, behind));
         break;
       default:  // only the piece ends here

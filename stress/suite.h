@@ -45,6 +45,9 @@ struct Case {
 // case_name is "send_load.openssl~gnutls.tls12.epoll.fast_off": suite and cell_name().
 std::string case_name(const Case& one);
 
+// name_hash is what is spread over cells by their name: always the same for a name.
+std::uint64_t name_hash(std::string_view name);
+
 // Row is a part of the matrix that has a name: every suite at one pairing, poller and fast track, in the build of one
 // CMake preset.
 struct Row {

@@ -6,7 +6,7 @@
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
 #   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
-#   guest_subject(NAME sources... LINK libs... INCLUDE dir PACKAGE package)   the same as a shared object, if dir is found
+#   guest_subject(NAME sources... LINK libs... INCLUDE dir PACKAGE name)   the same as a shared object, if dir is found
 #   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
 #   fuzzer(NAME)                                             fuzz/NAME.cc
 #   suppression(NAME)                                        suppressions/NAME.supp

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <asio.hpp>
 #include <asio/ssl.hpp>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -21,6 +23,7 @@
 
 namespace asio_guest {
 
+// tcp, Failure and Clock are Asio's own, by shorter names.
 using asio::ip::tcp;
 using Failure = asio::error_code;
 using Clock = asio::steady_timer::clock_type;
@@ -37,6 +40,7 @@ struct Loop {
   std::set<std::shared_ptr<Socket>> sockets;
 };
 
+// after is when a deadline is; 0 asks for the default.
 inline Clock::time_point after(std::uint64_t asked_us, int default_s) {
   return Clock::now() + (asked_us != 0 ? std::chrono::microseconds(asked_us) : std::chrono::seconds(default_s));
 }
