@@ -175,8 +175,8 @@ void Run::judge_resources() {
   }
   plaintext_server_.reset();
   closed_port_.reset();
-  // F1 knows the socket that was never closed, and who opened it; the count knows any descriptor, but no name.
-  if (!has_reported(log_, Law::f1_descriptors)) {
+  // Where the kernel door is watched, F1 knows what was never closed, and who opened it.
+  if (kernel_watch_ == nullptr) {
     judge_descriptors(descriptors_before_, open_descriptors(), log_);
   }
 }

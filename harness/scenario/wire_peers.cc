@@ -240,11 +240,14 @@ void Relay::main() {
       const bool wants_more = !from.ended && from.held.size() < relay_bytes_max;
       return static_cast<short>((wants_more ? POLLIN : 0) | (to.held.empty() ? 0 : POLLOUT));
     };
+    const short of_client = events(sockets.up, sockets.down);
+    const short of_server = events(sockets.down, sockets.up);
+    // A side that is wanted for nothing is not looked at: a hang-up is told again and again, asked for or not.
     std::array<pollfd, 4> polled{{
         {.fd = sockets.wake, .events = POLLIN, .revents = 0},
         {.fd = sockets.client == no_descriptor ? sockets.listening : -1, .events = POLLIN, .revents = 0},
-        {.fd = idle ? -1 : sockets.client, .events = events(sockets.up, sockets.down), .revents = 0},
-        {.fd = idle ? -1 : sockets.server, .events = events(sockets.down, sockets.up), .revents = 0},
+        {.fd = idle || of_client == 0 ? -1 : sockets.client, .events = of_client, .revents = 0},
+        {.fd = idle || of_server == 0 ? -1 : sockets.server, .events = of_server, .revents = 0},
     }};
     if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
       break;

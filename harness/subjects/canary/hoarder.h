@@ -13,7 +13,7 @@ namespace rig {
 enum class Hoard : std::uint8_t {
   none,
   session,     // each handshake that fails leaves a session of OpenSSL's
-  descriptor,  // each `closed` leaves a descriptor that the kernel door does not know
+  descriptor,  // each `closed` leaves a socket of the system's
   ops,         // a send that the queue refuses waits in a list without end
 };
 
