@@ -50,7 +50,8 @@ bool Run::accepted() const {
 bool Run::close() {
   for (Connection& connection : connections_) {
     if (connection.relay) {
-      connection.silenced = connection.relay->ordered(RelayOrder::stall) && connection.relay->moved_bytes() == 0;
+      connection.silenced = connection.relay->ordered(RelayOrder::stall) &&
+                            !connection.relay->ordered(RelayOrder::flow) && connection.relay->moved_bytes() == 0;
       connection.relay->order(RelayOrder::flow);
     }
   }
