@@ -267,6 +267,17 @@ std::expected<std::chrono::milliseconds, Refusal> check_duration(std::string_vie
   return *duration;
 }
 
+std::expected<std::uint64_t, Refusal> check_count(std::string_view option, const std::string& typed,
+                                                  std::optional<std::uint64_t> most = std::nullopt) {
+  const auto count = parse_seeds(typed);
+  if (!count.has_value() || count->first != count->last || count->first < 1 ||
+      count->first > most.value_or(count->first)) {
+    const std::string range = most.has_value() ? "from 1 to " + std::to_string(*most) : "from 1 on";
+    return std::unexpected(Refusal{exit_usage, std::string(option) + ": '" + typed + "' is no number " + range});
+  }
+  return count->first;
+}
+
 std::expected<Command, Refusal> check_run(Parser& parser) {
   const Typed& typed = parser.typed;
   RunCommand& run = parser.run;
@@ -297,12 +308,8 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
       return std::unexpected(Refusal{exit_usage, "--no-memory needs --world lab: the lab makes allocations fail"});
     }
     run.no_memory = no_memory;
-    const auto every = parse_seeds(typed.no_memory_every);
-    if (!every.has_value() || every->first != every->last || every->first < 1) {
-      return std::unexpected(
-          Refusal{exit_usage, "--no-memory-every: '" + typed.no_memory_every + "' is no number from 1 on"});
-    }
-    run.no_memory_every = every->first;
+    RIG_TRY(every, check_count("--no-memory-every", typed.no_memory_every));
+    run.no_memory_every = every;
   }
   if (!typed.duration.empty()) {
     RIG_TRY(duration, check_duration("--for", typed.duration));
@@ -312,18 +319,12 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
   run.case_limit = case_limit;
   run.jobs = std::max(1U, std::thread::hardware_concurrency());
   if (!typed.jobs.empty()) {
-    const auto jobs = parse_seeds(typed.jobs);
-    if (!jobs.has_value() || jobs->first != jobs->last || jobs->first < 1 || jobs->first > 1024) {
-      return std::unexpected(Refusal{exit_usage, "--jobs: '" + typed.jobs + "' is no number from 1 to 1024"});
-    }
-    run.jobs = jobs->first;
+    RIG_TRY(jobs, check_count("--jobs", typed.jobs, 1024));
+    run.jobs = jobs;
   }
   if (!typed.runs.empty()) {
-    const auto runs = parse_seeds(typed.runs);
-    if (!runs.has_value() || runs->first != runs->last || runs->first < 1) {
-      return std::unexpected(Refusal{exit_usage, "--runs: '" + typed.runs + "' is no number from 1 on"});
-    }
-    run.runs_per_suite = runs->first;
+    RIG_TRY(runs, check_count("--runs", typed.runs));
+    run.runs_per_suite = runs;
   }
   if (parser.run_verb->count("--report") > 0) {
     run.report_folder = typed.report;
