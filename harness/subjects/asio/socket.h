@@ -265,7 +265,7 @@ class Socket : public std::enable_shared_from_this<Socket> {
                         writing_ = false;
                         if (failure) {
                           // The system tells a reset once: where the write was told, the read met an end
-                          // (reports/findings/0041).
+                          // (reports/findings/0018).
                           if (phase_ == Phase::ended && failure == asio::error::connection_reset) {
                             error_of(failure, {}, &*reason_);
                           }
@@ -277,7 +277,7 @@ class Socket : public std::enable_shared_from_this<Socket> {
   }
 
   // A read that is under way would share the session with the shutdown, which neither survives in good order
-  // (reports/findings/0040 and 0043): it is called back first.
+  // (reports/findings/0017 and 0020): it is called back first.
   void shut_down() {
     if (!closing_ || shutting_down_) {
       return;
