@@ -34,7 +34,7 @@ struct Connection {
   rig_listener* listener = nullptr;  // the server's loop only
   std::uint16_t port = 0;
   std::unique_ptr<Relay> relay;
-  bool silenced = false;  // the relay never let anything through, nor was told to, until the run's own close
+  bool silenced = false;  // the relay let nothing through, nor was told to, until both sides were closed
   std::atomic<bool> was_cut{false};
   std::unique_ptr<PlaintextClient> plaintext_client;
 };

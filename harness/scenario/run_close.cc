@@ -50,8 +50,10 @@ bool Run::accepted() const {
 bool Run::close() {
   for (Connection& connection : connections_) {
     if (connection.relay) {
+      const auto is_over = [](const std::unique_ptr<End>& end) { return end == nullptr || end->closed(); };
       connection.silenced = connection.relay->ordered(RelayOrder::stall) &&
-                            !connection.relay->ordered(RelayOrder::flow) && connection.relay->moved_bytes() == 0;
+                            !connection.relay->ordered(RelayOrder::flow) && connection.relay->moved_bytes() == 0 &&
+                            is_over(connection.client) && is_over(connection.server);
       connection.relay->order(RelayOrder::flow);
     }
   }

@@ -81,7 +81,8 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
     return connection.silenced && !reset && !fin ? std::optional(Deed::silence) : std::nullopt;
   }
   if (reset && !fin) {
-    return Deed::reset;
+    // Whoever has heard the peer's goodbye may be at its end already.
+    return end.ended() ? std::nullopt : std::optional(Deed::reset);
   }
   const bool tells = (capabilities(end.plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
   return fin && !reset && tells ? std::optional(Deed::cut) : std::nullopt;
