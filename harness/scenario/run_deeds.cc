@@ -78,7 +78,10 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
   const bool reset = relay.ordered(RelayOrder::reset);
   const bool fin = relay.ordered(RelayOrder::fin);
   if (!end.connected()) {
-    return connection.silenced && !reset && !fin ? std::optional(Deed::silence) : std::nullopt;
+    // A peer that has left of itself may have been heard of, by the reset of its socket.
+    const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+    const bool silent = connection.silenced && !reset && !fin && (peer == nullptr || !peer->left_by().has_value());
+    return silent ? std::optional(Deed::silence) : std::nullopt;
   }
   if (reset && !fin) {
     // Whoever has heard the peer's goodbye may be at its end already.
