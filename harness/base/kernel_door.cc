@@ -86,6 +86,7 @@ bool enter(KernelObserver& observer, const KernelCall& call) noexcept {
   if (call.verb != KernelVerb::close) {
     return false;
   }
+  const Telling telling;
   const int kept = errno;
   note_level(call.descriptor, false);
   const bool noted = observer.entering(call);
@@ -94,6 +95,7 @@ bool enter(KernelObserver& observer, const KernelCall& call) noexcept {
 }
 
 void leave(KernelObserver& observer, const KernelCall& call, KernelReturn result) noexcept {
+  const Telling telling;
   const int kept = errno;
   result.error = result.result < 0 ? kept : 0;
   if (call.verb == KernelVerb::watch && result.result == 0) {
@@ -104,9 +106,32 @@ void leave(KernelObserver& observer, const KernelCall& call, KernelReturn result
   errno = kept;
 }
 
+bool looks_at_waits(KernelObserver& observer) noexcept {
+  const Telling telling;
+  return observer.looks_at_waits();
+}
+
+void wait(KernelObserver& observer, const KernelWait& wait) noexcept {
+  const Telling telling;
+  const int kept = errno;
+  observer.waiting(wait);
+  errno = kept;
+}
+
+void resume(KernelObserver& observer, const KernelWait& wait, int result) noexcept {
+  const Telling telling;
+  const int kept = errno;
+  observer.resumed(wait, result);
+  errno = kept;
+}
+
 void signal(KernelObserver& observer, const KernelCall& call) noexcept {
   const int kept = errno;
-  if (!sigpipe_kills() || observer.killed(call)) {
+  const bool arrives = [&] {
+    const Telling telling;
+    return !sigpipe_kills() || observer.killed(call);
+  }();
+  if (arrives) {
     std::raise(SIGPIPE);
   }
   errno = kept;

@@ -112,14 +112,40 @@ class KernelObserver {
 // open_kernel_door has `observer` told from the next call on; null closes the door. Thread: as open_door().
 void open_kernel_door(KernelObserver* observer) noexcept;
 
+// Internal to the passages below. Telling stands wherever the observer is called: what is called meanwhile on this
+// thread (a sanitizer that looks at the observer's own memory opens a pipe) is told to nobody.
+namespace kernel_door {
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local bool is_telling = false;
+class Telling {
+ public:
+  Telling() noexcept : before_(is_telling) { is_telling = true; }
+  ~Telling() { is_telling = before_; }
+  Telling(const Telling&) = delete;
+  Telling& operator=(const Telling&) = delete;
+
+ private:
+  const bool before_;
+};
+}  // namespace kernel_door
+
 // kernel_observer is who is told, or null.
 inline std::atomic<KernelObserver*> open_kernel_observer{nullptr};
 inline KernelObserver* kernel_observer() noexcept {
-  return open_kernel_observer.load(std::memory_order_acquire);
+  return kernel_door::is_telling ? nullptr : open_kernel_observer.load(std::memory_order_acquire);
 }
 
-// Internal to the passages below.
 namespace kernel_door {
+inline bool looks(KernelObserver& observer, KernelVerb verb) noexcept {
+  const Telling telling;
+  return observer.looks(verb);
+}
+inline bool is_socket(KernelObserver& observer, int descriptor) noexcept {
+  const Telling telling;
+  return observer.is_socket(descriptor);
+}
+void wait(KernelObserver& observer, const KernelWait& wait) noexcept;
+void resume(KernelObserver& observer, const KernelWait& wait, int result) noexcept;
+bool looks_at_waits(KernelObserver& observer) noexcept;
 void leave(KernelObserver& observer, const KernelCall& call, KernelReturn result) noexcept;
 bool enter(KernelObserver& observer, const KernelCall& call) noexcept;
 void signal(KernelObserver& observer, const KernelCall& call) noexcept;
@@ -129,7 +155,7 @@ void signal(KernelObserver& observer, const KernelCall& call) noexcept;
 template <class Real>
 auto through_kernel_door(const KernelCall& call, Real&& real) {
   KernelObserver* const observer = kernel_observer();
-  if (observer == nullptr || !observer->looks(call.verb)) [[likely]] {
+  if (observer == nullptr || !kernel_door::looks(*observer, call.verb)) [[likely]] {
     return real();
   }
   const bool noted = kernel_door::enter(*observer, call);
@@ -155,10 +181,10 @@ int pair_through_kernel_door(KernelVerb verb, const char* function, const void* 
 template <class Real>
 ssize_t send_through_kernel_door(const KernelCall& call, Real&& real) {
   KernelObserver* const observer = kernel_observer();
-  if (observer == nullptr || !observer->looks(call.verb)) [[likely]] {
+  if (observer == nullptr || !kernel_door::looks(*observer, call.verb)) [[likely]] {
     return real(false);
   }
-  const bool quiet = call.may_signal && observer->is_socket(call.descriptor);
+  const bool quiet = call.may_signal && kernel_door::is_socket(*observer, call.descriptor);
   const ssize_t result = real(quiet);
   if (quiet && result < 0 && errno == EPIPE) {
     kernel_door::signal(*observer, call);
@@ -171,16 +197,12 @@ ssize_t send_through_kernel_door(const KernelCall& call, Real&& real) {
 template <class Real>
 int wait_through_kernel_door(const KernelWait& wait, Real&& real) {
   KernelObserver* const observer = kernel_observer();
-  if (observer == nullptr || !observer->looks_at_waits()) [[likely]] {
+  if (observer == nullptr || !kernel_door::looks_at_waits(*observer)) [[likely]] {
     return real();
   }
-  const int before = errno;
-  observer->waiting(wait);
-  errno = before;
+  kernel_door::wait(*observer, wait);
   const int result = real();
-  const int kept = errno;
-  observer->resumed(wait, result);
-  errno = kept;
+  kernel_door::resume(*observer, wait, result);
   return result;
 }
 
