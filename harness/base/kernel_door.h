@@ -112,9 +112,10 @@ class KernelObserver {
 // open_kernel_door has `observer` told from the next call on; null closes the door. Thread: as open_door().
 void open_kernel_door(KernelObserver* observer) noexcept;
 
-// Internal to the passages below. Telling stands wherever the observer is called: what is called meanwhile on this
-// thread (a sanitizer that looks at the observer's own memory opens a pipe) is told to nobody.
+// Internal to the passages below.
 namespace kernel_door {
+// is_telling is true on a thread that calls the observer: what is called meanwhile (a sanitizer that looks at the
+// observer's own memory opens a pipe) is told to nobody. Telling stands wherever the observer is called.
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local bool is_telling = false;
 class Telling {
  public:
@@ -135,6 +136,7 @@ inline KernelObserver* kernel_observer() noexcept {
 }
 
 namespace kernel_door {
+// looks, and what follows, asks and tells the observer, on a thread that is_telling.
 inline bool looks(KernelObserver& observer, KernelVerb verb) noexcept {
   const Telling telling;
   return observer.looks(verb);

@@ -140,6 +140,11 @@ std::string library_version() {
   return std::string("OpenSSL ") + OpenSSL_version(OPENSSL_FULL_VERSION_STRING);
 }
 
+bool is_bad_record(const asio::error_code& failure) {
+  return failure.category() == asio::error::get_ssl_category() &&
+         ERR_GET_REASON(static_cast<unsigned long>(failure.value())) == SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC;
+}
+
 rig_status error_of(const asio::error_code& failure, std::optional<rig_status> known, rig_error* error) {
   const rig_status status = known.value_or(class_of(failure));
   if (error != nullptr) {

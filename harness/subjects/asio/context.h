@@ -32,6 +32,9 @@ void describe(SSL* session, bool verifies, rig_socket_info& info);
 // library_version is what the loaded library says of itself.
 std::string library_version();
 
+// is_bad_record says whether a record could not be decrypted.
+bool is_bad_record(const asio::error_code& failure);
+
 // error_of fills `error`, if it is not null, with the class of what Asio reports, unless it is known better.
 rig_status error_of(const asio::error_code& failure, std::optional<rig_status> known, rig_error* error);
 

@@ -313,6 +313,9 @@ class Socket : public std::enable_shared_from_this<Socket> {
     Failure ignored;
     if (failure) {
       error_of(failure, status, &reason_.emplace());
+      if (phase_ == Phase::beginning && is_bad_record(failure)) {
+        reason_->status = RIG_HANDSHAKE_FAILED;  // the peer has another key
+      }
     }
     if (status.has_value()) {
       stream_.lowest_layer().set_option(tcp::socket::linger(true, 0), ignored);
