@@ -254,6 +254,27 @@ int epoll_wait_here(int descriptor, epoll_event* events, int count, int timeout_
   return static_cast<int>(finish(answer, before, noise));
 }
 
+// wait_on_epoll is epoll_wait or epoll_pwait, of which `real` is the system's.
+template <class Real>
+int wait_on_epoll(const char* function, int epoll, epoll_event* events, int count, int timeout_ms, const void* caller,
+                  Real&& real) {
+  const KernelWait wait{.kind = KernelWait::Kind::epoll,
+                        .function = function,
+                        .caller = caller,
+                        .blocks = timeout_ms != 0,
+                        .descriptor = epoll,
+                        .events = events};
+  return wait_through_kernel_door(wait, [&]() -> int {
+    if (!is_virtual(epoll)) {
+      if (!outside() && timeout_ms != 0) {
+        refuse(function, "on an epoll that is older than the run");
+      }
+      return real();
+    }
+    return epoll_wait_here(epoll, events, count, timeout_ms, caller);
+  });
+}
+
 std::int64_t span_ns(const timespec* time) {
   return time == nullptr ? -1 : time->tv_sec * 1'000'000'000 + time->tv_nsec;
 }
@@ -409,39 +430,11 @@ RIG_LAB_EXPORT int epoll_ctl(int epoll, int operation, int descriptor, epoll_eve
 }
 
 RIG_LAB_EXPORT int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
-  const void* const caller = RIG_LAB_CALLER;
-  const KernelWait wait{.kind = KernelWait::Kind::epoll,
-                        .function = "epoll_wait",
-                        .caller = caller,
-                        .blocks = timeout_ms != 0,
-                        .descriptor = epoll,
-                        .events = events};
-  return wait_through_kernel_door(wait, [&]() -> int {
-    if (!is_virtual(epoll)) {
-      if (!outside() && timeout_ms != 0) {
-        refuse("epoll_wait", "on an epoll that is older than the run");
-      }
-      return real_epoll_wait(epoll, events, count, timeout_ms);
-    }
-    return epoll_wait_here(epoll, events, count, timeout_ms, caller);
-  });
+  return wait_on_epoll("epoll_wait", epoll, events, count, timeout_ms, RIG_LAB_CALLER,
+                       [&] { return real_epoll_wait(epoll, events, count, timeout_ms); });
 }
 
 RIG_LAB_EXPORT int epoll_pwait(int epoll, epoll_event* events, int count, int timeout_ms, const sigset_t* mask) {
-  const void* const caller = RIG_LAB_CALLER;
-  const KernelWait wait{.kind = KernelWait::Kind::epoll,
-                        .function = "epoll_pwait",
-                        .caller = caller,
-                        .blocks = timeout_ms != 0,
-                        .descriptor = epoll,
-                        .events = events};
-  return wait_through_kernel_door(wait, [&]() -> int {
-    if (!is_virtual(epoll)) {
-      if (!outside() && timeout_ms != 0) {
-        refuse("epoll_pwait", "on an epoll that is older than the run");
-      }
-      return real_epoll_pwait(epoll, events, count, timeout_ms, mask);
-    }
-    return epoll_wait_here(epoll, events, count, timeout_ms, caller);
-  });
+  return wait_on_epoll("epoll_pwait", epoll, events, count, timeout_ms, RIG_LAB_CALLER,
+                       [&] { return real_epoll_pwait(epoll, events, count, timeout_ms, mask); });
 }

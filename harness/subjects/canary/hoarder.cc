@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "harness/base/bytes.h"
-#include "harness/base/check.h"
 #include "harness/base/mutex.h"
+#include "harness/subjects/canary/spoiled_callbacks.h"
 
 namespace rig {
 namespace {
@@ -37,9 +37,9 @@ Hoarded& hoarded() {
   return all;
 }
 
-const rig_subject* inner = nullptr;
-rig_subject table{};
-rig_socket_callbacks app{};
+void spoil(rig_socket_callbacks& callbacks);
+using Around = SpoiledCallbacks<spoil>;
+
 Hoard active = Hoard::none;
 
 void on_connected(void* user, const rig_error* error) {
@@ -50,7 +50,7 @@ void on_connected(void* user, const rig_error* error) {
     const MutexLock lock(hoarded().mutex);
     hoarded().sessions.push_back(session);
   }
-  app.connected(user, error);
+  Around::app().connected(user, error);
 }
 
 void on_closed(void* user, const rig_error* error) {
@@ -59,7 +59,7 @@ void on_closed(void* user, const rig_error* error) {
     const MutexLock lock(hoarded().mutex);
     hoarded().descriptors.push_back(descriptor);
   }
-  app.closed(user, error);
+  Around::app().closed(user, error);
 }
 
 // send_stashed sends what waits, until the queue is full again.
@@ -75,7 +75,8 @@ void send_stashed(rig_socket* socket) {
       next = waiting.front();
     }
     rig_error error{};
-    if (inner->send(socket, next.token, next.bytes.data(), next.bytes.size(), next.flags, &error) == RIG_SEND_REFUSED) {
+    if (Around::inner().send(socket, next.token, next.bytes.data(), next.bytes.size(), next.flags, &error) ==
+        RIG_SEND_REFUSED) {
       return;
     }
     const MutexLock lock(hoarded().mutex);
@@ -93,34 +94,24 @@ void on_writable(void* user) {
   if (active == Hoard::ops && socket != nullptr) {
     send_stashed(socket);
   }
-  app.writable(user);
+  Around::app().writable(user);
 }
 
-const rig_socket_callbacks* spoiled(const rig_socket_callbacks* callbacks) {
-  static const rig_socket_callbacks spoilt = [callbacks] {
-    app = *callbacks;
-    rig_socket_callbacks made = *callbacks;
-    made.connected = on_connected;
-    made.closed = on_closed;
-    made.writable = on_writable;
-    return made;
-  }();
-  return &spoilt;
+void spoil(rig_socket_callbacks& callbacks) {
+  callbacks.connected = on_connected;
+  callbacks.closed = on_closed;
+  callbacks.writable = on_writable;
 }
 
 rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::uint16_t port,
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
-  const rig_status status = inner->connect(loop, context, host, port, config, spoiled(callbacks), user, socket, error);
+  const rig_status status = Around::connect(loop, context, host, port, config, callbacks, user, socket, error);
   if (status == RIG_OK) {
     const MutexLock lock(hoarded().mutex);
     hoarded().sockets[user] = *socket;
   }
   return status;
-}
-
-void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user) {
-  inner->adopt(socket, spoiled(callbacks), user);
 }
 
 rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
@@ -133,7 +124,7 @@ rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t
       return RIG_SEND_PENDING;
     }
   }
-  const rig_send_result result = inner->send(socket, token, bytes, count, flags, error);
+  const rig_send_result result = Around::inner().send(socket, token, bytes, count, flags, error);
   if (active != Hoard::ops || result != RIG_SEND_REFUSED || error->status != RIG_WOULD_BLOCK) {
     return result;
   }
@@ -151,12 +142,9 @@ std::span<const HoardKind> hoards() {
 }
 
 const rig_subject* make_hoarder(const rig_subject* subject, Hoard hoard) {
-  RIG_CHECK(subject != nullptr && subject != &table);
-  inner = subject;
   active = hoard;
-  table = *subject;
+  rig_subject& table = Around::wrap(subject);
   table.connect = connect;
-  table.adopt = adopt;
   table.send = send;
   return &table;
 }

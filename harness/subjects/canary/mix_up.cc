@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "harness/base/check.h"
+#include "harness/subjects/canary/spoiled_callbacks.h"
 
 namespace rig {
 namespace {
@@ -17,9 +17,9 @@ struct Told {
   rig_status told;
 };
 
-const rig_subject* inner = nullptr;
-rig_subject table{};
-rig_socket_callbacks app{};
+void spoil(rig_socket_callbacks& callbacks);
+using Around = SpoiledCallbacks<spoil>;
+
 MixUp active = MixUp::none;
 std::atomic<std::size_t> op_bytes{0};  // of every op
 
@@ -41,46 +41,29 @@ const Told& told() {
 void on_closed(void* user, const rig_error* error) {
   const rig_status status = error != nullptr ? error->status : RIG_OK;
   if (std::ranges::find(told().true_ones, status) == told().true_ones.end()) {
-    app.closed(user, error);
+    Around::app().closed(user, error);
     return;
   }
   rig_error other{};
   other.status = told().told;
   std::snprintf(other.detail, sizeof other.detail, "told by the canary");
-  app.closed(user, other.status == RIG_OK ? nullptr : &other);
+  Around::app().closed(user, other.status == RIG_OK ? nullptr : &other);
 }
 
 void on_sent(void* user, std::uint64_t token, std::size_t bytes, const rig_error* error) {
   const bool lies = active == MixUp::failure_as_sent && error != nullptr;
-  app.sent(user, token, lies ? op_bytes.load() : bytes, lies ? nullptr : error);
+  Around::app().sent(user, token, lies ? op_bytes.load() : bytes, lies ? nullptr : error);
 }
 
 rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
                      std::uint32_t flags, rig_error* error) {
   op_bytes = count;
-  return inner->send(socket, token, bytes, count, flags, error);
+  return Around::inner().send(socket, token, bytes, count, flags, error);
 }
 
-// Two loops may ask for it at once; the first to come makes it.
-const rig_socket_callbacks* spoiled(const rig_socket_callbacks* callbacks) {
-  static const rig_socket_callbacks spoilt = [callbacks] {
-    app = *callbacks;
-    rig_socket_callbacks made = *callbacks;
-    made.closed = on_closed;
-    made.sent = on_sent;
-    return made;
-  }();
-  return &spoilt;
-}
-
-rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::uint16_t port,
-                   const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
-                   rig_socket** socket, rig_error* error) {
-  return inner->connect(loop, context, host, port, config, spoiled(callbacks), user, socket, error);
-}
-
-void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user) {
-  inner->adopt(socket, spoiled(callbacks), user);
+void spoil(rig_socket_callbacks& callbacks) {
+  callbacks.closed = on_closed;
+  callbacks.sent = on_sent;
 }
 
 }  // namespace
@@ -99,12 +82,8 @@ std::span<const MixUpKind> mix_ups() {
 }
 
 const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up) {
-  RIG_CHECK(subject != nullptr && subject != &table);
-  inner = subject;
   active = mix_up;
-  table = *subject;
-  table.connect = connect;
-  table.adopt = adopt;
+  rig_subject& table = Around::wrap(subject);
   table.send = send;
   return &table;
 }
