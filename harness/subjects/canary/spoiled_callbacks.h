@@ -1,6 +1,8 @@
 // SpoiledCallbacks: a subject around another, for canaries that change what the app is called back with.
 #pragma once
 
+#include <cstdint>
+
 #include "harness/base/check.h"
 #include "harness/subjects/subject.h"
 
