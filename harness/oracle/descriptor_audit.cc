@@ -4,6 +4,8 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace rig {
 
@@ -141,13 +143,23 @@ void DescriptorAudit::forgotten(const void* session) noexcept {
   }
 }
 
+// What is not the subject's goes on while this is asked: a relay of the rig closes its own descriptors.
 void DescriptorAudit::finish() {
-  descriptors_.each([this](int number, const Descriptor& known) {
-    if (known.state == State::open && sites_.first(Law::f1_descriptors, known.opened_at.site())) {
+  std::vector<std::pair<int, Descriptor>> left_open;
+  {
+    const std::lock_guard guard(lock_);
+    descriptors_.each([&left_open](int number, const Descriptor& known) {
+      if (known.state == State::open) {
+        left_open.emplace_back(number, known);
+      }
+    });
+  }
+  for (const auto& [number, known] : left_open) {
+    if (sites_.first(Law::f1_descriptors, known.opened_at.site())) {
       log_->report(Law::f1_descriptors, fmt::format("descriptor {}", number),
                    fmt::format("it was never closed; {} called from {}", known.function, known.opened_at.describe()));
     }
-  });
+  }
 }
 
 }  // namespace rig
