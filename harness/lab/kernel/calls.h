@@ -49,6 +49,9 @@ long on_file(Op op, int descriptor, const void* caller, int flags, Work work) {
     Struck struck = all.faults.at_call(op, {&place, 1}, waits);
     answer = struck.error != 0 ? -struck.error : work(*file, waits, struck);
     noise = struck.noise;
+    if (struck.ran_out()) {
+      file->raise_edges();
+    }
   }
   event(op, descriptor, answer);
   return finish(answer, before, noise);

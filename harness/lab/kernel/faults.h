@@ -22,9 +22,13 @@ struct Struck {
   int error = 0;  // fail at once with this errno
   int noise = 0;  // leave this errno behind on success
   std::size_t bytes_max = SIZE_MAX;
+  bool blocked = false;  // EAGAIN at a listed stop of the stream, as if there were nothing beyond it
   bool sync_connect = false;
   std::optional<Fault> spurious;
   std::optional<Fault> chance;
+
+  // ran_out says that the call found less input or room than there is.
+  bool ran_out() const { return blocked || error == EAGAIN || bytes_max != SIZE_MAX; }
 };
 
 // Place is who makes a call: a connection and a side of it, if there are any.

@@ -44,6 +44,14 @@ void File::wake(std::uint32_t events) {
   }
 }
 
+void File::raise_edges() {
+  for (EpollItem* item : watchers) {
+    if ((item->events & EPOLLET) != 0) {
+      notify(*item, ready());
+    }
+  }
+}
+
 void unreference(File& file) {
   RIG_CHECK(file.references > 0);
   if (--file.references > 0) {

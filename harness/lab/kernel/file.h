@@ -68,6 +68,9 @@ class File {
   bool is_nonblocking() const { return (status & O_NONBLOCK) != 0; }
   // wake lets the threads and epolls that wait for one of `events` look again.
   void wake(std::uint32_t events);
+  // raise_edges is for a fault that let a call find less than there is: to who waits for edges the rest is new. Who
+  // waits for levels sees it anyway.
+  void raise_edges();
 
   const char* const kind;
   const std::uint32_t id;  // of the run, from 1

@@ -159,6 +159,7 @@ bool TcpSocket::heed_stop(const Transfer& transfer, bool sends) {
   const Faults::Stop stop =
       kernel().faults.stop_at(wire->place(sends ? side : 1 - side), sends, at, bytes, transfer.waits);
   transfer.struck.bytes_max = std::min(transfer.struck.bytes_max, stop.blocks ? SIZE_MAX : stop.bytes_max);
+  transfer.struck.blocked = stop.blocks;
   return !stop.blocks;
 }
 

@@ -81,9 +81,12 @@ TEST(Faults, a_block_answers_once_at_its_byte_on_either_side) {
   const Fault listed = on_stream(FaultKind::block, FaultSide::client, 0, 3);
   const auto injected = with_faults({listed}, [] {
     Tcp tcp = connected();
+    const Fd epoll = epoll_of(tcp.client, EPOLLOUT | EPOLLET);
     EXPECT_EQ(::send(tcp.client, "12345", 5, MSG_DONTWAIT), 3);
+    epoll_now(epoll);
     EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), -1);
     EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(epoll_now(epoll).size(), 1U);
     EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), 2);
     char bytes[8] = "";
     EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), 3);
@@ -135,6 +138,34 @@ TEST(Faults, would_block_strikes_only_what_does_not_wait) {
     EXPECT_EQ(::recv(tcp.server, &byte, 1, MSG_DONTWAIT), -1);
     EXPECT_EQ(errno, EAGAIN);
   });
+}
+
+// Linux lets an edge follow whatever has run out, when there is something again.
+TEST(Faults, what_was_said_to_have_run_out_comes_back_as_an_edge) {
+  for (const FaultKind kind : {FaultKind::would_block, FaultKind::short_write}) {
+    with_faults({fault(kind, Op::send, 1, 1)}, [kind] {
+      Tcp tcp = connected();
+      const Fd epoll = epoll_of(tcp.client, EPOLLOUT | EPOLLET);
+      ASSERT_EQ(epoll_now(epoll).size(), 1U);
+      EXPECT_EQ(::send(tcp.client, "ab", 2, MSG_DONTWAIT), kind == FaultKind::would_block ? -1 : 1);
+      EXPECT_EQ(epoll_now(epoll).size(), 1U);
+      EXPECT_TRUE(epoll_now(epoll).empty());
+      EXPECT_EQ(::send(tcp.client, "ab", 2, MSG_DONTWAIT), 2);
+      EXPECT_TRUE(epoll_now(epoll).empty());
+    });
+  }
+  for (const FaultKind kind : {FaultKind::would_block, FaultKind::short_read}) {
+    with_faults({fault(kind, Op::recv, 1, 1)}, [kind] {
+      Tcp tcp = connected();
+      const Fd epoll = epoll_of(tcp.server, EPOLLIN | EPOLLET);
+      send_all(tcp.client, "ab");
+      ASSERT_EQ(epoll_now(epoll, patience_ms).size(), 1U);
+      char bytes[2] = "";
+      EXPECT_EQ(::recv(tcp.server, bytes, 2, MSG_DONTWAIT), kind == FaultKind::would_block ? -1 : 1);
+      EXPECT_EQ(epoll_now(epoll).size(), 1U);
+      EXPECT_TRUE(epoll_now(epoll).empty());
+    });
+  }
 }
 
 TEST(Faults, an_interruption_is_eintr_and_leaves_a_connect_under_way) {
