@@ -15,9 +15,7 @@ Dl_info module_of(const void* address) {
   return info;
 }
 
-}  // namespace
-
-Status interposed() {
+Status look() {
   const Dl_info here = module_of(reinterpret_cast<const void*>(&interposed));
   for (const char* name : exports()) {
     const void* found = dlsym(RTLD_DEFAULT, name);
@@ -30,6 +28,13 @@ Status interposed() {
     }
   }
   return {};
+}
+
+}  // namespace
+
+Status interposed() {
+  static const Status found = look();
+  return found;
 }
 
 }  // namespace rig::lab

@@ -161,7 +161,8 @@ std::string_view word(Profile profile);
 std::optional<Profile> profile_from_word(std::string_view text);
 
 // interposed says whether the process really calls the lab: each symbol that the lab defines is looked up as a shared
-// library would. Errors: the first symbol that leads elsewhere, and whose.
+// library would, once in a process.
+// Errors: the first symbol that leads elsewhere, and whose.
 Status interposed();
 
 }  // namespace rig::lab
