@@ -29,6 +29,7 @@ struct Typed {
   std::string auth;
   std::string laws = "all";
   std::string order = "listed";
+  std::string weather = "by-seed";
   std::string no_memory;
   std::string no_memory_every = "1";
   std::string jobs;
@@ -103,6 +104,10 @@ void add_run(Parser& parser) {
   verb.add_option("--laws", typed.laws,
                   "all (default), or app: those of the app door only, without the cost of the other two")
       ->type_name("WHICH");
+  verb.add_option("--weather", typed.weather,
+                  "in the lab: calm, strict (calls are cut short and interrupted, as Linux does it), adversarial (also "
+                  "what only POSIX allows), or by-seed (default): each in turn")
+      ->option_text("WHICH");
   verb.add_option("--no-memory", typed.no_memory,
                   "in the lab: each place of the subject that allocates fails in turn, once, sticky (and each one from "
                   "there on) or both")
@@ -300,6 +305,12 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
   }
   RIG_TRY(laws, one_of<LawScope>("--laws", typed.laws, {{"app", LawScope::app}, {"all", LawScope::all}}));
   run.laws = laws;
+  RIG_TRY(weather, one_of<Weather>("--weather", typed.weather,
+                                   {{"by-seed", Weather::by_seed},
+                                    {"calm", Weather::calm},
+                                    {"strict", Weather::strict},
+                                    {"adversarial", Weather::adversarial}}));
+  run.weather = weather;
   if (!typed.no_memory.empty()) {
     RIG_TRY(no_memory,
             one_of<NoMemory>("--no-memory", typed.no_memory,

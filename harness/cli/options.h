@@ -49,6 +49,11 @@ struct Selection {
 // NoMemory is how allocations fail: one alone, or each from there on, or both in turn.
 enum class NoMemory : std::uint8_t { once, sticky, both };
 
+// Weather is what the lab's kernel does besides the schedule. calm: what it must. strict: calls are cut short and
+// interrupted as Linux does it, where the seed says so. adversarial: also what only POSIX allows (errno noise, spurious
+// readiness, a connect that is done at once). by_seed: each of them in turn.
+enum class Weather : std::uint8_t { by_seed, calm, strict, adversarial };
+
 // Order is how the cases of one seed follow each other. mixed: the suites take turns, and the cells of each come as the
 // first seed shuffles them, so that a short run meets a bit of everything.
 enum class Order : std::uint8_t { listed, mixed };
@@ -61,6 +66,7 @@ struct RunCommand {
   LawScope laws = LawScope::all;
   bool seeds_given = false;  // else, in the lab, as many as make `runs_per_suite`
   std::uint64_t runs_per_suite = 100;
+  Weather weather = Weather::by_seed;                 // in the lab
   bool once = false;                                  // in the lab: nothing is run a second time and compared
   std::size_t no_memory_every = 1;                    // only each so manieth of the places of no_memory
   std::optional<NoMemory> no_memory;                  // in the lab: each allocation of the subject fails in turn

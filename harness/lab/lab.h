@@ -80,6 +80,9 @@ struct Options {
   std::vector<Fault> faults;
   // random_faults lets the seed choose faults in addition: the ones injected are in Outcome::faults.
   bool random_faults = false;
+  // random_faults_spare_rig keeps them from the calls of Party::rig (allocation.h), where a relay or a peer of the rig
+  // runs beside what is tested.
+  bool random_faults_spare_rig = false;
   // library_points makes each call from inside a TLS library a point; unset: in a few percent of the seeds.
   std::optional<bool> library_points;
   // steps_max ends a run that goes on without end (stuck: livelock).

@@ -28,6 +28,7 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   asked.first_descriptor = static_cast<int>(part.first_descriptor);
   asked.faults = part.faults;
   asked.random_faults = part.random_faults;
+  asked.random_faults_spare_rig = true;
   if (part.library_points != LibraryPoints::by_seed) {
     asked.library_points = part.library_points == LibraryPoints::on;
   }

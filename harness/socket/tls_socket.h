@@ -170,8 +170,9 @@ class TlsSocket final : public LoopObject {
   // tls_socket_loop.cc: the loop's thread.
   void connected_below() RIG_REQUIRES(mutex_);
   void handshake_step() RIG_REQUIRES(mutex_);
-  void receive() RIG_REQUIRES(mutex_);
-  bool receive_once(std::size_t& budget) RIG_REQUIRES(mutex_);
+  enum class Until : std::uint8_t { short_read, nothing_left };
+  void receive(Until until) RIG_REQUIRES(mutex_);
+  bool receive_once(Until until, std::size_t& budget) RIG_REQUIRES(mutex_);
   void deliver_input() RIG_REQUIRES(mutex_);
   void settle() RIG_REQUIRES(mutex_);
   void deliver_completions() RIG_REQUIRES(mutex_);

@@ -34,7 +34,7 @@ void TlsSocket::ready(const Ready& report) {
       writable_seen_ = true;
     }
     if ((report.readable || report.failed) && receiving()) {
-      receive();
+      receive(Until::short_read);
     } else if (report.failed) {
       // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
       // reported on every wait.
@@ -120,14 +120,15 @@ bool TlsSocket::ending() const {
   return failure_.has_value() || orderly_ || closing_ == Closing::abort;
 }
 
-void TlsSocket::receive() {
+// A read that brings less than there was room for is taken for the last: the poller tells if it was not.
+void TlsSocket::receive(Until until) {
   std::size_t budget = read_bytes_per_turn;
-  while (receiving() && receive_once(budget)) {
+  while (receiving() && receive_once(until, budget)) {
   }
 }
 
 // One read of the transport, all the way up; false if the transport has nothing more, or the budget is used up.
-bool TlsSocket::receive_once(std::size_t& budget) {
+bool TlsSocket::receive_once(Until until, std::size_t& budget) {
   const MutableBytes storage = loop_->cipher_buffer();
   mutex_.unlock();
   const auto received = transport_->recv(storage);
@@ -160,7 +161,7 @@ bool TlsSocket::receive_once(std::size_t& budget) {
     deliver_input();
   }
   budget -= std::min(budget, *received);
-  return *received == storage.size() && budget > 0;
+  return (until == Until::nothing_left || *received == storage.size()) && budget > 0;
 }
 
 // Reads the engine empty and hands over what it has, until the app pauses or ends it.
@@ -236,7 +237,7 @@ void TlsSocket::judge_send_failure() {
   if (!send_failure_.has_value() || failure_.has_value() || draining_) {
     return;
   }
-  receive();
+  receive(Until::nothing_left);  // nobody comes back for the rest
   end_with(*send_failure_);
 }
 
@@ -374,22 +375,27 @@ void TlsSocket::give_handle_back() {
   mutex_.lock();
 }
 
-// The engine's alert tells the peer why: one attempt to send what is in the wire lane, up to it.
+// The engine's alert tells the peer why: what is in the wire lane, up to it, is sent as far as there is room for it.
 void TlsSocket::send_last_words() {
   if (!failed_above_ || closing_ == Closing::abort) {
     return;
   }
   std::array<ByteView, 64> pieces;
-  const SendQueue::Gathered run = queue_.gather(pieces, true);
-  if (run.bytes == 0) {
-    return;
+  while (true) {
+    const SendQueue::Gathered run = queue_.gather(pieces, true);
+    if (run.bytes == 0) {
+      return;
+    }
+    draining_ = true;
+    mutex_.unlock();
+    const auto sent = transport_->send(std::span(pieces).first(run.pieces), false);
+    mutex_.lock();
+    draining_ = false;
+    if (!sent.has_value() || *sent == 0) {
+      return;
+    }
+    queue_.consume(*sent);
   }
-  draining_ = true;
-  mutex_.unlock();
-  const auto sent = transport_->send(std::span(pieces).first(run.pieces), false);
-  mutex_.lock();
-  draining_ = false;
-  queue_.consume(sent.value_or(0));
 }
 
 // A socket that is closed and destroyed leaves its loop and gives up its place.

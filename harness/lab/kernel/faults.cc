@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "harness/lab/allocation.h"
 #include "harness/lab/scheduler.h"
 #include "harness/lab/state.h"
 
@@ -37,7 +38,8 @@ bool lies_at(const Fault& fault, const Place& place) {
          (fault.side == FaultSide::any || fault.side == place.side);
 }
 
-Faults::Faults(const Options& options) : random_(options.random_faults), profile_(options.profile) {
+Faults::Faults(const Options& options)
+    : random_(options.random_faults), spares_rig_(options.random_faults_spare_rig), profile_(options.profile) {
   for (const Fault& fault : options.faults) {
     if (fault.kind == FaultKind::no_memory) {
       continue;
@@ -109,7 +111,8 @@ Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
     const Place place = places.size() == 1 ? places.front() : Place{};
     const std::uint64_t of_all = ++counts_[{0, FaultSide::any, op}];
     const std::uint64_t here = place.connection ? ++counts_[{*place.connection + 1, place.side, op}] : of_all;
-    if (stream(Stream::fault).below(one_in_) == 0 && !struck.chance) {
+    const bool spared = spares_rig_ && acting() == Party::rig;
+    if (!spared && stream(Stream::fault).below(one_in_) == 0 && !struck.chance) {
       struck.chance = choose(op, place, here, waits);
       if (struck.chance) {
         // These need nothing of the call to be possible.
@@ -142,7 +145,7 @@ std::optional<Fault> Faults::choose(Op op, const Place& place, std::uint64_t nth
   }
   if (profile_ == Profile::adversarial) {
     kinds.push_back(FaultKind::errno_noise);
-    if (!waits && moves) {
+    if (!waits && moves && place.may_block) {
       kinds.push_back(FaultKind::would_block);
     }
     if (!waits && op == Op::connect) {

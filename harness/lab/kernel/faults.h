@@ -35,6 +35,7 @@ struct Struck {
 struct Place {
   std::optional<std::uint32_t> connection;
   FaultSide side = FaultSide::any;
+  bool may_block = false;  // a TCP socket whose other end could be slow: what is reset, or only local, never is
 };
 
 // lies_at says that a fault means that place.
@@ -87,6 +88,7 @@ class Faults {
   std::vector<Item> streams_;
   std::vector<Item> stops_;
   bool random_;
+  bool spares_rig_;
   Profile profile_;
   std::uint64_t one_in_;
   std::map<std::tuple<std::uint32_t, FaultSide, Op>, std::uint64_t> counts_;  // connection + 1, or 0 for all

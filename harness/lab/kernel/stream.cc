@@ -122,6 +122,7 @@ std::size_t ByteStream::land() {
 
 void ByteStream::drop_unarrived() {
   bytes.chop(queued());
+  lost += queued();
   written = arrived;
   flight.clear();
 }

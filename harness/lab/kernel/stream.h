@@ -48,6 +48,7 @@ struct ByteStream {
   std::uint64_t taken = 0;
   std::uint64_t arrived = 0;
   std::uint64_t written = 0;
+  std::size_t lost = 0;            // dropped before it arrived: Linux counts that as unsent for ever
   std::uint64_t last_arrival = 0;  // where the segment that arrived last begins
   std::deque<Segment> flight;
   std::size_t send_room = 0;  // capacities

@@ -57,14 +57,17 @@ std::string TcpSocket::describe() const {
 }
 
 Place TcpSocket::place() const {
+  Place here = wire != nullptr ? wire->place(side) : Place{};
+  here.may_block = error == 0 && (state == TcpState::connected || state == TcpState::listening);
   if (wire != nullptr) {
-    return wire->place(side);
+    return here;
   }
   const auto named = kernel().connections.find(state == TcpState::connecting ? remote.port : local.port);
-  if (named == kernel().connections.end()) {
-    return {};
+  if (named != kernel().connections.end()) {
+    here.connection = named->second;
+    here.side = state == TcpState::connecting ? FaultSide::client : FaultSide::server;
   }
-  return {.connection = named->second, .side = state == TcpState::connecting ? FaultSide::client : FaultSide::server};
+  return here;
 }
 
 std::uint32_t TcpSocket::ready() {
@@ -295,8 +298,8 @@ Answer TcpSocket::control(unsigned long request, void* argument) {
   std::size_t count = 0;
   if (wire != nullptr && request == FIONREAD) {
     count = in().stream.readable();
-  } else if (wire != nullptr && state != TcpState::closed) {
-    count = out().stream.queued() + (out().fin.sent && !out().fin.arrived ? 1 : 0);
+  } else if (request == SIOCOUTQ) {
+    count = unsent();
   }
   *static_cast<int*>(argument) = static_cast<int>(count);
   user_writes(argument, sizeof(int));
@@ -336,6 +339,12 @@ void TcpSocket::on_reset() {
   }
   // Linux: EPIPE in CLOSE_WAIT.
   fail(fin_received && !out().fin.sent ? EPIPE : ECONNRESET);
+}
+
+// A FIN counts as a byte, and what a reset has lost stays unacknowledged.
+std::size_t TcpSocket::unsent() {
+  const bool fin = wire != nullptr && out().fin.sent && !out().fin.arrived;
+  return wire == nullptr ? 0 : out().stream.queued() + out().stream.lost + (fin ? 1 : 0);
 }
 
 void TcpSocket::fail(int errno_value) {

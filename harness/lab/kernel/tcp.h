@@ -97,6 +97,7 @@ class TcpSocket final : public File {
   std::size_t queue_max = 0;
 
  private:
+  std::size_t unsent();
   Way& out() { return wire->way(side); }
   Way& in() { return wire->way(1 - side); }
   bool can_send() const { return state == TcpState::connected && (shut & 2) == 0; }

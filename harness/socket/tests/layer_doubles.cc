@@ -57,7 +57,7 @@ class FakeTransport final : public Transport {
     ++wire_->recvs;
     call(wire_->on_recv);
     if (!wire_->input.empty()) {
-      const std::size_t bytes = std::min(storage.size(), wire_->input.size());
+      const std::size_t bytes = std::min({storage.size(), wire_->input.size(), wire_->give_max});
       std::copy_n(wire_->input.begin(), bytes, storage.begin());
       wire_->input.erase(0, bytes);
       return bytes;

@@ -26,6 +26,7 @@ struct FakeWire {
 
   // Said to the socket.
   std::string input;                      // what recv() takes from
+  std::size_t give_max = no_limit_bytes;  // and how much of it in one call
   bool fin = false;                       // behind the input
   std::optional<Error> broken;            // behind the input, instead of a FIN
   std::size_t room = no_limit_bytes;      // how much send() takes before it would block

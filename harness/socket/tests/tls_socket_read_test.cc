@@ -110,6 +110,19 @@ TEST_P(tls_socket_read, a_stream_that_ends_without_goodbye_is_truncated) {
   EXPECT_EQ(end.wire->text(), "X");
 }
 
+TEST_P(tls_socket_read, the_last_words_go_out_however_little_is_taken_at_once) {
+  DoubleEnd& end = doubles_.open();
+  end.wire->room = 0;
+  EXPECT_TRUE(end.socket->renegotiate());
+  doubles_.turn();
+  EXPECT_EQ(end.wire->text(), "");
+  end.wire->room = no_limit_bytes;
+  end.wire->take_max = 1;
+  end.wire->fin = true;  // without a close_notify
+  doubles_.turn();
+  EXPECT_EQ(end.wire->text(), "RX");
+}
+
 TEST_P(tls_socket_read, an_alert_of_the_peer_ends_the_socket) {
   DoubleEnd& end = doubles_.open();
   end.wire->input = "X";

@@ -343,6 +343,16 @@ TEST_P(tls_socket_send, what_the_peer_said_before_the_reset_is_delivered_first) 
   EXPECT_EQ(end.events.log, (Log{"data:4", "sent:1:reset", "closed:reset"}));
 }
 
+TEST_P(tls_socket_send, what_the_peer_said_before_the_reset_is_delivered_however_short_the_reads_are) {
+  DoubleEnd& end = doubles_.open();
+  end.wire->send_error = Error(Code::reset, "gone");
+  end.wire->input = "end!";
+  end.wire->give_max = 2;
+  EXPECT_EQ(end.send(1, "x"), SendOutcome::pending);
+  doubles_.turn();
+  EXPECT_EQ(end.events.log, (Log{"data:2", "data:1", "ended", "sent:1:reset", "closed:reset"}));
+}
+
 TEST_P(tls_socket_send, an_engine_that_fails_to_write_sends_its_alert_and_fails_the_ops) {
   DoubleEnd& end = doubles_.open();
   end.engine->write_error = Error(Code::internal);

@@ -190,6 +190,22 @@ RIG_CONFORMANCE(the_queues_are_counted) {
   EXPECT_EQ(errno, EINVAL);
 }
 
+RIG_CONFORMANCE(what_a_reset_has_lost_is_counted_as_unsent_for_ever) {
+  Tcp tcp = connected(AF_INET, true, 8192);
+  fill(tcp.client);
+  reset_on_close(tcp.server);
+  tcp.server.close();
+  EXPECT_TRUE(await_all(tcp.client, POLLERR | POLLHUP));
+  int count = 0;
+  EXPECT_EQ(::ioctl(tcp.client, SIOCOUTQ, &count), 0);
+  EXPECT_GT(count, 0);
+  char byte = 0;
+  EXPECT_EQ(::recv(tcp.client, &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+  EXPECT_EQ(::ioctl(tcp.client, SIOCOUTQ, &count), 0);
+  EXPECT_GT(count, 0);
+}
+
 RIG_CONFORMANCE(options_say_what_the_socket_is) {
   Tcp tcp = connected(AF_INET6);
   EXPECT_EQ(option_of(tcp.client, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
