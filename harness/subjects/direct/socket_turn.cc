@@ -94,9 +94,10 @@ void Socket::receive(short events) {
   std::size_t budget = bytes_per_turn;
   while (reading() && budget > 0) {
     const auto moved = session_->read(storage);
-    if (!moved.has_value() && notified_ && closing_ == Closing::graceful && !send_failure_.has_value()) {
+    const bool reset = !moved.has_value() && moved.error().code() == Code::reset;
+    if (!moved.has_value() && !reset && notified_ && closing_ == Closing::graceful && !send_failure_.has_value()) {
       peer_ended_ = true;  // both directions are over for us: how the peer ends its own is nobody's question any more
-      return;
+      return;              // a reset is: it may have lost what we have sent
     }
     if (!moved.has_value()) {
       end_with(send_failure_.value_or(moved.error()));
