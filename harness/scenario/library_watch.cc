@@ -31,12 +31,14 @@ void LibraryWatch::entering(const DoorCall& call) noexcept {
   if (call.verb == DoorVerb::destroy || call.verb == DoorVerb::reset) {
     KernelWatch::session_ends(call.session);
   }
+  KernelWatch::session_asked(call);
   laws_.entering(call);
   sessions_.entering(call);
 }
 
 void LibraryWatch::left(const DoorCall& call, const DoorReturn& result) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  KernelWatch::session_answered(call, result);
   laws_.left(call, result);
   sessions_.left(call);
 }
