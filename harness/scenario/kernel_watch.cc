@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "harness/lab/allocation.h"
+#include "harness/lab/lab.h"
+#include "harness/lab/scheduler.h"
 #include "harness/oracle/kernel_laws.h"
 
 namespace rig {
@@ -125,6 +127,13 @@ void KernelWatch::control_enters() noexcept {
   KernelWatch* const watch = current.load(std::memory_order_acquire);
   if (watch != nullptr && door_session() == nullptr) {
     watch->wakeups_.entered(door_thread());
+  }
+}
+
+void KernelWatch::turn_begins(std::uint64_t limit_us) noexcept {
+  KernelWatch* const watch = current.load(std::memory_order_acquire);
+  if (watch != nullptr && lab::running()) {
+    watch->wakeups_.turning(door_thread(), lab::now_ns() + static_cast<std::int64_t>(limit_us) * 1000);
   }
 }
 
@@ -314,7 +323,10 @@ void KernelWatch::refuse(const KernelWait& wait, int result) noexcept {
 void KernelWatch::resumed(const KernelWait& wait, int result) noexcept {
   const lab::Acting rig(lab::Party::rig);
   refuse(wait, result);
-  wakeups_.resumed(wait, result, door_thread());
+  wakeups_.resumed(wait, result, door_thread(), lab::running() ? lab::now_ns() : WakeupAudit::no_time);
+  if (wait.kind != KernelWait::Kind::accept) {
+    audit_.collected(door_thread(), wakeups_.reported(door_thread()));
+  }
   door_resumed();
 }
 

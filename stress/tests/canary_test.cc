@@ -334,12 +334,25 @@ INSTANTIATE_TEST_SUITE_P(
         TrespassCase{Trespass::use_after_close, Law::f1_descriptors, "is used after its close", "F1_use_after_close"},
         TrespassCase{Trespass::register_closed, Law::f1_descriptors, "poll called from", "F1_register_closed"},
         TrespassCase{Trespass::leak, Law::f1_descriptors, "it was never closed", "F1_leak"},
+        TrespassCase{Trespass::acts_on_old_event, Law::f1_descriptors, "an event of the old owner",
+                     "F1_acts_on_old_event"},
         TrespassCase{Trespass::raises_sigpipe, Law::p1_sigpipe, "raises SIGPIPE", "P1_raises_sigpipe"},
         TrespassCase{Trespass::ignores_input, Law::l2_wakeups, "input that nobody reads", "L2_ignores_input"},
         TrespassCase{Trespass::ignores_room, Law::l2_wakeups, "room that nobody uses", "L2_ignores_room"},
         TrespassCase{Trespass::repeats_at_once, Law::l2_wakeups, "is tried again at once", "L2_repeats_at_once"},
         TrespassCase{Trespass::starves, Law::l2_wakeups, "waits for its turn", "L2_starves"}),
     [](const auto& trespass) { return std::string(trespass.param.name); });
+
+// In virtual time only: how often a thread wakes up on the real kernel depends on the machine.
+TEST(KernelDoorInTheLab, L2_AThreadThatWakesUpEachMillisecondForNothingIsReported) {
+  const Verdict verdict = run_trespasser(Trespass::ticks, World::lab);
+  EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+  ASSERT_EQ(verdict.violations.size(), 1u) << verdict_json(verdict);
+  EXPECT_EQ(verdict.violations.front().law, Law::l2_wakeups);
+  EXPECT_TRUE(verdict.violations.front().message.contains("wakes up by its own timeout while nothing happens"))
+      << verdict.violations.front().message;
+  EXPECT_EQ(run_trespasser(Trespass::ticks_slowly, World::lab).kind, VerdictKind::pass);
+}
 
 TEST(WireOfARun, W1_WhatIsInTheClearIsReportedInBothWorlds) {
   for (const World world : {World::loopback, World::lab}) {
