@@ -294,6 +294,35 @@ TEST(LibraryDoor, L1_AWaitForInputThatTheLibraryHoldsIsReported) {
   expect_misuse(Misuse::pending_at_wait, Law::l1_progress);
 }
 
+// In the lab one thread runs at a time: two are in a session only because a call into it is a point.
+Scenario shared_load(std::uint64_t seed) {
+  Cell cell = plain_cell(true);
+  cell.world = World::lab;
+  return find_suite("threads_send_load")->make(cell, Size::tiny, seed);
+}
+
+TEST(LibraryDoor, E2_TwoThreadsInASessionAreReportedInTheLabWithinAFewSeeds) {
+  const rig_subject* const subject = make_misuser(house_subject(), Misuse::shared);
+  std::uint64_t reports = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const Verdict verdict = run_scenario(shared_load(seed), {.subject = subject});
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::e2_threads) << violation.message;
+      EXPECT_TRUE(violation.message.contains("is entered while another thread is in it")) << violation.message;
+      ++reports;
+    }
+  }
+  EXPECT_GE(reports, 3u);
+}
+
+TEST(CanaryDual, ASessionOfEachThreadIsSilentInTheLab) {
+  const rig_subject* const subject = make_misuser(house_subject(), Misuse::none);
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const Verdict verdict = run_scenario(shared_load(seed), {.subject = subject});
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+  }
+}
+
 // The kernel door of a run.
 Verdict run_trespasser(Trespass trespass, World world, LawScope laws = LawScope::all) {
   Cell cell = plain_cell(true);
