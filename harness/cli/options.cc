@@ -442,7 +442,7 @@ std::expected<Command, Refusal> parse_command_line(int argc, const char* const* 
     return HelpCommand{"tlsrig " RIG_VERSION "\n"};
   } catch (const CLI::Success&) {
     const auto verbs = parser->app.get_subcommands();
-    return HelpCommand{verbs.empty() ? parser->app.help() : verbs.front()->help("tlsrig " + verbs.front()->get_name())};
+    return HelpCommand{verbs.empty() ? parser->app.help() : verbs.front()->help("tlsrig")};
   } catch (const CLI::ParseError& error) {
     std::string sentence = error.what();
     sentence.erase(std::min(sentence.find('\n'), sentence.size()));

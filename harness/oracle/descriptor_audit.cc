@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +34,7 @@ void DescriptorAudit::opened(const Use& made, bool is_socket, DescriptorOwner ow
   if (Descriptor* const known = descriptors_.make(made.descriptor); known != nullptr) {
     known->state = judged ? State::open : State::foreign;
     known->socket = is_socket;
+    known->connecting = false;
     known->function = made.function;
     known->opened_at = here;
   }
@@ -103,6 +107,9 @@ void DescriptorAudit::used(const Use& use) noexcept {
     } else if (use.refused && known->state == State::closed) {
       what = "is used after its close";
       before = known->closed_at;
+    } else if (is_stale(use, *known)) {
+      what = "is connecting still, and used by a thread that has an event of the old owner of its number at hand";
+      before = known->closed_at;
     } else if (!use.refused && use.session != nullptr) {
       Binding& bound = binding(use.session);
       if (bound.session == use.session && bound.descriptor == use.descriptor && bound.generation != known->generation) {
@@ -114,6 +121,47 @@ void DescriptorAudit::used(const Use& use) noexcept {
   }
   if (what != nullptr) {
     report(use, what, before);
+  }
+}
+
+bool DescriptorAudit::is_stale(const Use& use, const Descriptor& known) const noexcept {
+  if (!use.moves || !known.connecting || use.thread >= door_threads_max || collected_[use.thread] == nullptr) {
+    return false;
+  }
+  const Collected& here = *collected_[use.thread];
+  const auto end = here.events.begin() + static_cast<std::ptrdiff_t>(here.count);
+  const auto at = std::find_if(here.events.begin(), end, [&](const Event& event) {
+    return event.descriptor == use.descriptor && event.generation != known.generation;
+  });
+  return at != end;
+}
+
+void DescriptorAudit::connecting(int descriptor) noexcept {
+  const std::lock_guard guard(lock_);
+  if (Descriptor* const known = descriptors_.find(descriptor); known != nullptr) {
+    known->connecting = true;
+  }
+}
+
+void DescriptorAudit::collected(std::uint32_t thread, std::span<const int> descriptors) noexcept {
+  if (thread >= door_threads_max) {
+    return;
+  }
+  const std::lock_guard guard(lock_);
+  std::unique_ptr<Collected>& here = collected_[thread];
+  if (here == nullptr) {
+    here.reset(new (std::nothrow) Collected);
+  }
+  if (here == nullptr) {
+    return;
+  }
+  here->count = 0;
+  for (const int descriptor : descriptors) {
+    Descriptor* const known = descriptors_.find(descriptor);
+    if (known != nullptr && here->count < collected_max) {
+      known->connecting = false;
+      here->events[here->count++] = {.descriptor = descriptor, .generation = known->generation};
+    }
   }
 }
 

@@ -3,8 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <span>
 
 #include "harness/base/call_stack.h"
+#include "harness/base/library_door.h"
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/reported_sites.h"
@@ -19,7 +22,9 @@ enum class DescriptorOwner : std::uint8_t { judged, other };
 // others: a program that closes whatever may be open is not blamed. It asks
 //   F1 of a close and of a use that the system refused: the descriptor was not closed before. Of a use by a TLS
 //      session: the descriptor is the socket that the session used before, and not another one with its number. Of
-//      every close and use: the descriptor is not somebody else's. At the end: none is left open.
+//      every close and use: the descriptor is not somebody else's. Of a send or receive on a socket that is connecting
+//      still: the thread does not have an event at hand that its last wait reported of the old owner of that number.
+//      At the end: none is left open.
 //   P1 of a write: it does not raise a SIGPIPE that kills.
 // Thread: any.
 class DescriptorAudit {
@@ -33,6 +38,8 @@ class DescriptorAudit {
     const void* caller = nullptr;
     bool refused = false;           // with EBADF
     const void* session = nullptr;  // the TLS session on whose behalf it is made
+    std::uint32_t thread = door_threads_max;
+    bool moves = false;  // it sends or receives
   };
 
   // opened is a new descriptor; replaced is one of that number that is not to be judged.
@@ -43,6 +50,11 @@ class DescriptorAudit {
   bool closing(const Use& use, DescriptorOwner owner = DescriptorOwner::judged) noexcept;
   void close_refused(const Use& use) noexcept;
   void used(const Use& use) noexcept;
+  // connecting is a socket that is not connected yet. Nothing can be had from it before a wait has reported it.
+  void connecting(int descriptor) noexcept;
+  // collected is what a wait has reported to `thread`, which has these events at hand until its next wait. Threads
+  // beyond door_threads_max, and descriptors beyond collected_max, are not judged.
+  void collected(std::uint32_t thread, std::span<const int> descriptors) noexcept;
   // killed is a write that raised a SIGPIPE at its default disposition.
   void killed(const Use& use) noexcept;
   // forgotten is a session that has ended or begins anew.
@@ -56,12 +68,14 @@ class DescriptorAudit {
   void after_fork() noexcept { lock_.unlock(); }
 
   static constexpr std::size_t sessions_max = 1024;
+  static constexpr std::size_t collected_max = 64;
 
  private:
   enum class State : std::uint8_t { unknown, open, closed, foreign };
   struct Descriptor {
     State state = State::unknown;
     bool socket = false;
+    bool connecting = false;
     std::uint32_t generation = 0;  // counts the closes
     const char* function = "";     // that opened it
     CallStack opened_at = {};
@@ -73,6 +87,17 @@ class DescriptorAudit {
     std::uint32_t generation = 0;
   };
 
+  // Event is what a thread has at hand: of which owner of a number.
+  struct Event {
+    int descriptor = -1;
+    std::uint32_t generation = 0;
+  };
+  struct Collected {
+    std::size_t count = 0;
+    std::array<Event, collected_max> events{};
+  };
+
+  bool is_stale(const Use& use, const Descriptor& known) const noexcept;
   bool is_known(int descriptor) noexcept;
   Binding& binding(const void* session) noexcept;
   void report(const Use& use, const char* what, const CallStack& before);
@@ -82,6 +107,7 @@ class DescriptorAudit {
   SpinLock lock_;
   DescriptorTable<Descriptor> descriptors_;
   std::array<Binding, sessions_max> bindings_{};
+  std::array<std::unique_ptr<Collected>, door_threads_max> collected_{};  // as each thread first waits
 };
 
 }  // namespace rig

@@ -1,5 +1,7 @@
 #include "harness/oracle/kernel_laws.h"
 
+#include <cerrno>
+
 namespace rig {
 
 namespace {
@@ -32,6 +34,9 @@ void feed(DescriptorAudit& audit, DescriptorScope scope, DescriptorOwner owner, 
   if (owner == DescriptorOwner::judged && call.descriptor >= 0) {
     const bool moves = call.verb == KernelVerb::receive || call.verb == KernelVerb::send;
     use.session = moves || call.verb == KernelVerb::shutdown ? door_session() : nullptr;
+    use.moves = moves;
+    // Events are collected where all are judged; elsewhere a thread may never give its number back.
+    use.thread = moves && scope == DescriptorScope::all ? door_thread() : door_threads_max;
     // Where all are judged, a use that succeeds may be of somebody else's.
     if (use.refused || use.session != nullptr || scope == DescriptorScope::all) {
       audit.used(use);
@@ -41,6 +46,9 @@ void feed(DescriptorAudit& audit, DescriptorScope scope, DescriptorOwner owner, 
       use.session = nullptr;
       audit.used(use);
     }
+  }
+  if (call.verb == KernelVerb::connect && result.error == EINPROGRESS) {
+    audit.connecting(call.descriptor);
   }
   if (opens(call.verb) && result.error == 0) {
     feed_opened(audit, scope, owner, call, static_cast<int>(result.result));

@@ -55,7 +55,7 @@ constexpr std::array<LawEntry, law_count> table{{
              "unit.openssl_door OpensslDoor.E1_AMovedRetryIsReportedUnlessTheSessionMayMove",
              "unit.mbedtls_door MbedtlsDoor.E1_TheSameBytesFromAnotherAddressAreSilent", ""},
     LawEntry{Law::e2_threads, "E2", Door::library, "as many threads are in a session as the library allows",
-             "unit.openssl_door OpensslDoor.E2_TwoThreadsInASessionAreReported",
+             "meta.canary.e2 LibraryDoor.E2_TwoThreadsInASessionAreReportedInTheLabWithinAFewSeeds",
              "unit.gnutls_door GnutlsDoor.E2_OneMayReceiveWhileAnotherSends", ""},
     LawEntry{Law::e3_order, "E3", Door::library,
              "no call comes after a fatal failure, no shutdown in a handshake or over a pending write",

@@ -331,4 +331,24 @@ std::uint64_t OpLedger::pending() const {
   return books_->pending;
 }
 
+std::optional<OpLedger::Waiting> OpLedger::waiting() const {
+  if (!books_->mutex.try_lock()) {
+    return std::nullopt;
+  }
+  Waiting found;
+  Stamp oldest = never;
+  for (const auto& [token, op] : books_->ops) {
+    if (op.answer == Answer::pending && op.callbacks == 0) {
+      ++found.ops;
+      if (op.issued < oldest) {
+        oldest = op.issued;
+        found.token = token;
+        found.bytes = op.bytes;
+      }
+    }
+  }
+  books_->mutex.unlock();
+  return found;
+}
+
 }  // namespace rig

@@ -73,6 +73,16 @@ class OpLedger {
   // pending is how many ops are pending.
   std::uint64_t pending() const;
 
+  // Waiting is what is pending, for the report of a stall: how many ops, and the one of them that was issued first.
+  struct Waiting {
+    std::uint64_t ops = 0;
+    std::uint64_t token = 0;
+    std::uint64_t bytes = 0;
+  };
+  // waiting answers nothing while another call is under way: it waits for nobody, so that it can be asked of a run that
+  // has stopped in the middle of one.
+  std::optional<Waiting> waiting() const;
+
  private:
   struct Books;
   std::unique_ptr<Books> books_;

@@ -432,6 +432,15 @@ std::uint64_t StreamCheck::received_bytes() const {
   return ops_->received;
 }
 
+std::optional<StreamCheck::Carried> StreamCheck::carried() const {
+  if (!ops_->mutex.try_lock()) {
+    return std::nullopt;
+  }
+  const Carried carried{.accepted_bytes = ops_->accepted, .received_bytes = ops_->received};
+  ops_->mutex.unlock();
+  return carried;
+}
+
 bool StreamCheck::gave_up() const {
   const MutexLock lock(ops_->mutex);
   return ops_->thinned;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "harness/base/bytes.h"
@@ -54,6 +55,12 @@ class StreamCheck {
 
   std::uint64_t accepted_bytes() const;
   std::uint64_t received_bytes() const;
+  // Carried is both; carried answers nothing while another call is under way, as OpLedger::waiting() does.
+  struct Carried {
+    std::uint64_t accepted_bytes = 0;
+    std::uint64_t received_bytes = 0;
+  };
+  std::optional<Carried> carried() const;
   // gave_up says that the stream had more readings than paths_max, and that its order is not judged any more.
   bool gave_up() const;
 

@@ -42,6 +42,13 @@ void WakeupAudit::entered(std::uint32_t thread) noexcept {
   }
 }
 
+void WakeupAudit::turning(std::uint32_t thread, std::int64_t until_ns) noexcept {
+  const std::lock_guard guard(lock_);
+  if (Thread* const here = thread_of(thread); here != nullptr) {
+    here->turn_until_ns = until_ns;
+  }
+}
+
 void WakeupAudit::begun(int descriptor) noexcept {
   const std::lock_guard guard(lock_);
   if (Descriptor* const known = descriptors_.find(descriptor); known != nullptr) {
@@ -55,21 +62,30 @@ void WakeupAudit::note_watch(const KernelCall& call) noexcept {
   std::erase_if(watched_,
                 [&](const Watched& one) { return one.epoll == call.descriptor && one.descriptor == call.other; });
   if (call.operation != EPOLL_CTL_DEL) {
-    watched_.push_back({.epoll = call.descriptor, .data = call.data, .descriptor = call.other});
+    watched_.push_back(
+        {.epoll = call.descriptor, .data = call.data, .descriptor = call.other, .edges = (call.events & EPOLLET) != 0});
   }
 }
 
-int WakeupAudit::watched_by(int epoll, std::uint64_t data) const noexcept {
-  int found = -1;
+const WakeupAudit::Watched* WakeupAudit::watched_by(int epoll, std::uint64_t data) const noexcept {
+  const Watched* found = nullptr;
   for (const Watched& one : watched_) {
     if (one.epoll == epoll && one.data == data) {
-      if (found >= 0) {
-        return -1;
+      if (found != nullptr) {
+        return nullptr;
       }
-      found = one.descriptor;
+      found = &one;
     }
   }
   return found;
+}
+
+std::span<const int> WakeupAudit::reported(std::uint32_t thread) const noexcept {
+  if (thread >= door_threads_max) {
+    return {};
+  }
+  const Thread& here = (*threads_)[thread];
+  return {here.reported.data(), here.reported_count};
 }
 
 void WakeupAudit::called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept {
@@ -84,6 +100,7 @@ void WakeupAudit::called(const KernelCall& call, const KernelReturn& result, std
     }
     here->called = true;
     here->wakes = 0;
+    here->idle_wakes = result.error == 0 ? 0 : here->idle_wakes;
     if (call.verb == KernelVerb::watch && result.error == 0) {
       note_watch(call);
     }
@@ -159,7 +176,25 @@ void WakeupAudit::waiting(const KernelWait& wait, std::uint32_t thread) noexcept
   report(finding, wait.function, wait.caller);
 }
 
-void WakeupAudit::resumed(const KernelWait& wait, int result, std::uint32_t thread) noexcept {
+WakeupAudit::Finding WakeupAudit::judge_idle(Thread& thread, bool timed_out, std::int64_t now_ns) noexcept {
+  if (!timed_out || now_ns == no_time) {
+    thread.idle_wakes = 0;
+    return {};
+  }
+  if (thread.turn_until_ns != no_time && now_ns >= thread.turn_until_ns) {
+    thread.turn_until_ns = no_time;
+    return {};
+  }
+  thread.idle_since_ns = thread.idle_wakes == 0 ? now_ns : thread.idle_since_ns;
+  const std::int64_t gap_min_ns = std::int64_t{1'000'000'000} / idle_wakes_per_second;
+  if (++thread.idle_wakes <= idle_wakes_max ||
+      now_ns - thread.idle_since_ns >= gap_min_ns * std::int64_t{thread.idle_wakes - 1}) {
+    return {};
+  }
+  return {.what = "is where the thread wakes up by its own timeout while nothing happens", .count = thread.idle_wakes};
+}
+
+void WakeupAudit::resumed(const KernelWait& wait, int result, std::uint32_t thread, std::int64_t now_ns) noexcept {
   Finding finding;
   {
     const std::lock_guard guard(lock_);
@@ -169,29 +204,39 @@ void WakeupAudit::resumed(const KernelWait& wait, int result, std::uint32_t thre
     }
     renew(*here);
     here->ready_count = 0;
-    here->wakes = result > 0 ? here->wakes + 1 : 0;
+    here->reported_count = 0;
+    here->wakes = result > 0 ? here->wakes : 0;
     here->looks = result == 0 && !wait.blocks ? here->looks + 1 : 0;
     if (result > 0) {
+      const std::uint32_t edges = here->edges;
       finding = judge_ready(wait, result, *here);
+      here->wakes += here->edges == edges + static_cast<std::uint32_t>(result) ? 0 : 1;
+    }
+    if (wait.blocks) {
+      const Finding idle = judge_idle(*here, result == 0, now_ns);
+      finding = finding.what == nullptr ? idle : finding;
     }
   }
   report(finding, wait.function, wait.caller);
 }
 
-WakeupAudit::Finding WakeupAudit::note_ready(Thread& thread, int descriptor, bool readable, bool writable) noexcept {
-  Descriptor* const known = descriptors_.make(descriptor);
-  if (known == nullptr || !(readable || writable)) {
+WakeupAudit::Finding WakeupAudit::note_ready(Thread& thread, const Ready& ready) noexcept {
+  Descriptor* const known = descriptors_.make(ready.descriptor);
+  if (known == nullptr || !(ready.readable || ready.writable)) {
     return {};
   }
-  if (readable && thread.ready_count < ready_max) {
-    thread.ready[thread.ready_count++] = descriptor;
+  if (thread.reported_count < ready_max) {
+    thread.reported[thread.reported_count++] = ready.descriptor;
   }
-  known->ignored[in] = readable ? known->ignored[in] + 1 : 0;
-  known->ignored[out] = writable ? known->ignored[out] + 1 : 0;
+  if (ready.readable && thread.ready_count < ready_max) {
+    thread.ready[thread.ready_count++] = ready.descriptor;
+  }
+  known->ignored[in] = ready.readable && ready.again ? known->ignored[in] + 1 : 0;
+  known->ignored[out] = ready.writable && ready.again ? known->ignored[out] + 1 : 0;
   for (const Direction each : {in, out}) {
     if (known->ignored[each] == ignored_max) {
       return {.what = each == in ? "reports input that nobody reads" : "reports room that nobody uses",
-              .descriptor = descriptor,
+              .descriptor = ready.descriptor,
               .count = ignored_max};
     }
   }
@@ -200,23 +245,29 @@ WakeupAudit::Finding WakeupAudit::note_ready(Thread& thread, int descriptor, boo
 
 WakeupAudit::Finding WakeupAudit::judge_ready(const KernelWait& wait, int result, Thread& thread) noexcept {
   Finding found;
-  const auto note = [&](int descriptor, bool readable, bool writable) {
-    const Finding one = note_ready(thread, descriptor, readable, writable);
+  const auto note = [&](const Ready& ready) {
+    const Finding one = note_ready(thread, ready);
     found = one.what != nullptr ? one : found;
   };
   if (wait.kind == KernelWait::Kind::poll) {
     for (const pollfd& one : wait.polls) {
       const auto events = static_cast<std::uint32_t>(one.revents);
-      note(one.fd, (events & input_events) != 0, (events & POLLOUT) != 0);
+      note({.descriptor = one.fd, .readable = (events & input_events) != 0, .writable = (events & POLLOUT) != 0});
     }
   } else if (wait.kind == KernelWait::Kind::select) {
     for (int descriptor = 0; descriptor < wait.count; ++descriptor) {
-      note(descriptor, is_in(wait.in, descriptor), is_in(wait.out, descriptor));
+      note({.descriptor = descriptor, .readable = is_in(wait.in, descriptor), .writable = is_in(wait.out, descriptor)});
     }
   } else {
     for (int i = 0; i < result; ++i) {
       const epoll_event& one = wait.events[i];
-      note(watched_by(wait.descriptor, one.data.u64), (one.events & input_events) != 0, (one.events & EPOLLOUT) != 0);
+      if (const Watched* const watched = watched_by(wait.descriptor, one.data.u64); watched != nullptr) {
+        thread.edges += watched->edges ? 1 : 0;
+        note({.descriptor = watched->descriptor,
+              .readable = (one.events & input_events) != 0,
+              .writable = (one.events & EPOLLOUT) != 0,
+              .again = !watched->edges});
+      }
     }
   }
   return found;

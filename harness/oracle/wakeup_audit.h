@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "harness/base/kernel_door.h"
@@ -14,10 +15,15 @@
 
 namespace rig {
 
-// WakeupAudit is fed the calls and waits of what is judged. It counts; it measures no time. It asks
+// WakeupAudit is fed the calls and waits of what is judged. It counts; it knows no time but a lab's. It asks
 //   of each descriptor: what a wait reports as ready is acted upon. Reported ignored_max times in a row, in the same
-//     direction, with no call about it in between, it burns the processor: the interest should have gone.
-//   of each thread: it does not come out of its waits wakes_max times in a row without making any other call.
+//     direction, with no call about it in between, it burns the processor: the interest should have gone. Edges
+//     (EPOLLET) are not reported again for nothing.
+//   of each thread: it does not come out of its waits wakes_max times in a row without making any other call; an edge
+//     may be one that a layer that has paused has no use for.
+//   of each thread, in virtual time: while nothing is carried and nothing becomes ready it does not wake up by its own
+//     timeouts more than idle_wakes_max times, and more often than idle_wakes_per_second. Where the app turns a loop
+//     for a limited time, one wake-up at the end of that time is the app's.
 //   of each stretch, from where control comes into the layer, or out of a wait, to the next wait: a call that would
 //     block is not repeated on that descriptor would_block_max times; and of each verb of the layer's: it does not look
 //     looks_max times with a time limit of 0 and find nothing.
@@ -31,14 +37,22 @@ class WakeupAudit {
 
   // entered: control comes from the app into the layer.
   void entered(std::uint32_t thread) noexcept;
+  // turning: it is a turn of a loop, to last no longer than `until_ns` of virtual time.
+  void turning(std::uint32_t thread, std::int64_t until_ns) noexcept;
   void called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept;
   // begun: the number means another file.
   void begun(int descriptor) noexcept;
   void waiting(const KernelWait& wait, std::uint32_t thread) noexcept;
-  void resumed(const KernelWait& wait, int result, std::uint32_t thread) noexcept;
+  // resumed: `now_ns` is the virtual time, no_time if there is none.
+  void resumed(const KernelWait& wait, int result, std::uint32_t thread, std::int64_t now_ns = no_time) noexcept;
+  static constexpr std::int64_t no_time = -1;
+  // reported is what the last wait of `thread` reported as ready, in either direction. Thread: `thread` itself.
+  std::span<const int> reported(std::uint32_t thread) const noexcept;
 
   static constexpr std::uint32_t ignored_max = 32;
   static constexpr std::uint32_t wakes_max = 32;
+  static constexpr std::uint32_t idle_wakes_max = 32;
+  static constexpr std::uint32_t idle_wakes_per_second = 100;
   static constexpr std::uint32_t would_block_max = 16;
   static constexpr std::uint32_t looks_max = 64;
   static constexpr std::uint32_t reads_max = 64;
@@ -58,15 +72,22 @@ class WakeupAudit {
     int epoll;
     std::uint64_t data;
     int descriptor;
+    bool edges;
   };
   static constexpr std::size_t ready_max = 64;
   struct Thread {
     std::uint64_t stretch = 0;
     std::uint32_t wakes = 0;
+    std::uint32_t edges = 0;  // all that were reported
     std::uint32_t looks = 0;
     bool called = true;  // since the last wait
     std::size_t ready_count = 0;
     std::array<int, ready_max> ready{};  // to read from, by the last wait
+    std::size_t reported_count = 0;
+    std::array<int, ready_max> reported{};  // for anything
+    std::int64_t turn_until_ns = no_time;   // the wake-up at the end of the app's turn is still to come
+    std::uint32_t idle_wakes = 0;
+    std::int64_t idle_since_ns = 0;  // the first of them
   };
   // Finding is put into words once the lock is free.
   struct Finding {
@@ -79,10 +100,18 @@ class WakeupAudit {
   Thread* thread_of(std::uint32_t thread) noexcept;
   void renew(Thread& thread) noexcept;
   void note_watch(const KernelCall& call) noexcept;
-  int watched_by(int epoll, std::uint64_t data) const noexcept;
+  const Watched* watched_by(int epoll, std::uint64_t data) const noexcept;
   Finding judge_call(Descriptor& known, Thread& thread, const KernelCall& call, const KernelReturn& result) noexcept;
   Finding judge_turn(Descriptor& known, const Thread& thread, int descriptor) noexcept;
-  Finding note_ready(Thread& thread, int descriptor, bool readable, bool writable) noexcept;
+  // Ready is what a wait reports of a descriptor.
+  struct Ready {
+    int descriptor = -1;
+    bool readable = false;
+    bool writable = false;
+    bool again = true;  // it will be reported again as long as it is so
+  };
+  Finding note_ready(Thread& thread, const Ready& ready) noexcept;
+  Finding judge_idle(Thread& thread, bool timed_out, std::int64_t now_ns) noexcept;
   Finding judge_ready(const KernelWait& wait, int result, Thread& thread) noexcept;
   void report(const Finding& finding, const char* function, const void* caller);
 

@@ -89,6 +89,15 @@ template <>
 constexpr bool calls_back<&rig_subject::loop_destroy> = true;
 
 template <auto Verb>
+constexpr bool turns_loop = false;
+template <>
+constexpr bool turns_loop<&rig_subject::loop_turn> = true;
+
+void turn_begins(rig_loop*, std::uint64_t limit_us, rig_error*) {
+  KernelWatch::turn_begins(limit_us);
+}
+
+template <auto Verb>
 struct Through;
 
 template <class Result, class... Arguments, Result (*rig_subject::*Verb)(Arguments...)>
@@ -96,6 +105,9 @@ struct Through<Verb> {
   // An exception must not cross the C interface: it would leave half of the rig's work undone.
   static Result call(Arguments... arguments) noexcept {
     const Inside inside(name_of_verb<Verb>, calls_back<Verb>);
+    if constexpr (turns_loop<Verb>) {
+      turn_begins(arguments...);
+    }
     return (inner->*Verb)(arguments...);
   }
 };

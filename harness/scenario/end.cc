@@ -107,11 +107,13 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   ledger_.issue(token, payload.size());
   outgoing_.issue(token, payload.size(), echo);
   rig_error error{};
+  note_call("send", nullptr);
   const rig_send_result result =
       world_.subject().send(use.socket(), token, payload.data(), payload.size(), more ? RIG_SEND_MORE : 0, &error);
   ledger_.answered(token, result == RIG_SEND_COMPLETED ? OpLedger::Answer::completed
                           : result == RIG_SEND_PENDING ? OpLedger::Answer::pending
                                                        : OpLedger::Answer::refused);
+  note_call("send", result == RIG_SEND_COMPLETED ? "completed" : result == RIG_SEND_PENDING ? "pending" : "refused");
   outgoing_.answered(token, result != RIG_SEND_REFUSED);
   if (result != RIG_SEND_PENDING) {
     tell(AppNote::Kind::final_return);
@@ -145,6 +147,7 @@ void End::perform(Verb verb) {
   const rig_subject& subject = world_.subject();
   rig_error error{};
   rig_status status = RIG_OK;
+  note_call(word(verb).data(), nullptr);
   switch (verb) {
     case Verb::close_graceful:
     case Verb::close_abort:
@@ -174,6 +177,10 @@ void End::perform(Verb verb) {
       break;
     default:
       return;
+  }
+  note_call(word(verb).data(), status == RIG_OK ? "ok" : "an error");
+  if (status == RIG_OK && (verb == Verb::pause || verb == Verb::resume)) {
+    paused_ = verb == Verb::pause;
   }
   probe_.after(word(verb));
   note_status(status, error, word(verb));
@@ -314,7 +321,24 @@ void End::echo_done() {
   close_when_through();
 }
 
-void End::came(std::string_view name) {
+void End::note_call(const char* verb, const char* answer) {
+  last_verb_ = verb;
+  last_answer_ = answer;
+}
+
+std::string End::last_call() const {
+  const char* const verb = last_verb_.load();
+  const char* const answer = last_answer_.load();
+  return verb == nullptr ? "" : verb + (answer == nullptr ? " has not come back" : " answered " + std::string(answer));
+}
+
+std::string End::last_callback() const {
+  const char* const name = last_callback_.load();
+  return name == nullptr ? "" : name;
+}
+
+void End::came(const char* name) {
+  last_callback_ = name;
   probe_.after(name);
   ledger_.callback(name);
 }
@@ -360,6 +384,7 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "sent");
   end.probe_.after("sent");
+  end.last_callback_ = "sent";
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
   end.ledger_.completed(token, bytes, error_of(error));
   end.queue_.completed(bytes, error != nullptr);
@@ -387,6 +412,7 @@ void End::on_closed(void* user, const rig_error* error) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "closed");
   end.probe_.after("closed");
+  end.last_callback_ = "closed";
   if (end.look()) {
     end.queue_.closed(end.last_look().ops_pending, end.last_look().queued_bytes);
   }

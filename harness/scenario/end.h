@@ -116,6 +116,11 @@ class End {
   // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
   void note_pending(std::uint64_t ops) { pending_seen_ = std::max(pending_seen_.load(), ops); }
   std::uint64_t pending_seen() const { return pending_seen_.load(); }
+  // paused says that this side's app reads nothing. last_call and last_callback are what came through the app door last
+  // each way, for the report of a stall: "send answered pending", "data"; empty if nothing did.
+  bool paused() const { return paused_.load(); }
+  std::string last_call() const;
+  std::string last_callback() const;
   std::optional<Error> first_failed_op() const;
   std::optional<Error> first_refused_verb() const;
   // look reads the socket's info, while it is there, and says whether it was; last_look is the latest one.
@@ -158,7 +163,8 @@ class End {
   void give_up();
   void leave_by(Verb verb);
   void note_status(rig_status status, const rig_error& error, std::string_view verb);
-  void came(std::string_view name);
+  void came(const char* name);
+  void note_call(const char* verb, const char* answer);
 
   EndWorld& world_;
   LoopHost& host_;
@@ -189,6 +195,11 @@ class End {
   std::atomic<bool> looked_{false};
   std::atomic<bool> acted_inside_{false};
   std::atomic<std::uint32_t> said_{0};
+  std::atomic<bool> paused_{false};
+  // Literals: they are noted on every call.
+  std::atomic<const char*> last_verb_{nullptr};
+  std::atomic<const char*> last_answer_{nullptr};
+  std::atomic<const char*> last_callback_{nullptr};
   std::atomic<bool> through_wanted_{false};
   std::atomic<int> echoes_elsewhere_{0};
   std::atomic<std::uint64_t> completed_{0};

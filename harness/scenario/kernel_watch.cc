@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "harness/lab/allocation.h"
+#include "harness/lab/lab.h"
+#include "harness/lab/scheduler.h"
 #include "harness/oracle/kernel_laws.h"
 
 namespace rig {
@@ -33,6 +35,14 @@ std::uint16_t port_of(const sockaddr* address) noexcept {
 // After such an errno a connection carries nothing any more.
 bool is_gone(int error) noexcept {
   return error == ECONNRESET || error == EPIPE || error == ECONNABORTED || error == ETIMEDOUT;
+}
+
+std::string words(const char* none, const KernelWatch::Seen& seen) {
+  if (seen.function == nullptr) {
+    return none;
+  }
+  return std::string("the last ") + seen.function + "() answered " +
+         (seen.error == 0 ? std::to_string(seen.result) : std::string(strerrorname_np(seen.error)));
 }
 
 }  // namespace
@@ -87,26 +97,30 @@ std::optional<std::uint64_t> KernelWatch::sent_bytes(WireSide side, std::uint32_
   return line == nullptr || !line->carried ? std::nullopt : std::optional(line->sent_bytes);
 }
 
-std::string KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
-  const std::lock_guard guard(lock_);
-  const Line* const line = find(side, connection);
-  if (line == nullptr || line->descriptor < 0) {
-    return "";
-  }
-  const auto words = [](const char* none, const Seen& seen) -> std::string {
-    if (seen.function == nullptr) {
-      return none;
+std::optional<KernelWatch::LastSeen> KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
+  LastSeen seen;
+  int descriptor = -1;
+  {
+    const std::lock_guard guard(lock_);
+    const Line* const line = find(side, connection);
+    if (line == nullptr || line->descriptor < 0) {
+      return std::nullopt;
     }
-    return std::string("the last ") + seen.function + "() answered " +
-           (seen.error == 0 ? std::to_string(seen.result) : std::string(strerrorname_np(seen.error)));
-  };
-  const char* const waits = line->closed                            ? "it is closed"
-                            : line->wants_input && line->wants_room ? "it is waited on for input and for room"
-                            : line->wants_input                     ? "it is waited on for input, not for room"
-                            : line->wants_room                      ? "it is waited on for room, not for input"
-                                                                    : "nothing is waited for on it";
-  return "descriptor " + std::to_string(line->descriptor) + ": " + words("nothing was received", line->received) +
-         ", " + words("nothing was sent", line->sent) + ", " + waits;
+    descriptor = line->descriptor;
+    seen = {.is_full = line->sent.error == EAGAIN,
+            .is_closed = line->closed,
+            .wants_input = line->wants_input,
+            .wants_room = line->wants_room};
+    const char* const waits = line->closed                            ? "it is closed"
+                              : line->wants_input && line->wants_room ? "it is waited on for input and for room"
+                              : line->wants_input                     ? "it is waited on for input, not for room"
+                              : line->wants_room                      ? "it is waited on for room, not for input"
+                                                                      : "nothing is waited for on it";
+    seen.kernel = "descriptor " + std::to_string(descriptor) + ": " + words("nothing was received", line->received) +
+                  ", " + words("nothing was sent", line->sent) + ", " + waits;
+  }
+  seen.library = seen.is_closed ? "" : sessions_.last_asked(descriptor);
+  return seen;
 }
 
 void KernelWatch::control_enters() noexcept {
@@ -116,9 +130,28 @@ void KernelWatch::control_enters() noexcept {
   }
 }
 
+void KernelWatch::turn_begins(std::uint64_t limit_us) noexcept {
+  KernelWatch* const watch = current.load(std::memory_order_acquire);
+  if (watch != nullptr && lab::running()) {
+    watch->wakeups_.turning(door_thread(), lab::now_ns() + static_cast<std::int64_t>(limit_us) * 1000);
+  }
+}
+
 void KernelWatch::session_ends(const void* session) noexcept {
   if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
     watch->audit_.forgotten(session);
+  }
+}
+
+void KernelWatch::session_asked(const DoorCall& call) noexcept {
+  if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
+    watch->sessions_.entering(call);
+  }
+}
+
+void KernelWatch::session_answered(const DoorCall& call, const DoorReturn& result) noexcept {
+  if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
+    watch->sessions_.left(call, result);
   }
 }
 
@@ -135,6 +168,7 @@ bool KernelWatch::entering(const KernelCall& call) noexcept {
   const DescriptorOwner owner = by_subject() ? DescriptorOwner::judged : DescriptorOwner::other;
   const lab::Acting rig(lab::Party::rig);
   wakeups_.begun(call.descriptor);
+  sessions_.begun(call.descriptor);
   {
     const std::lock_guard guard(lock_);
     if (Descriptor* const known = descriptors_.find(call.descriptor); known != nullptr) {
@@ -215,6 +249,9 @@ void KernelWatch::left(const KernelCall& call, const KernelReturn& result) noexc
     return;
   }
   wakeups_.called(call, result, door_thread());
+  if ((call.verb == KernelVerb::send || call.verb == KernelVerb::receive) && result.result > 0) {
+    sessions_.carried(door_thread(), call.descriptor, door_session(), call.verb == KernelVerb::send);
+  }
   WireTap* found = nullptr;
   {
     const std::lock_guard guard(lock_);
@@ -286,7 +323,10 @@ void KernelWatch::refuse(const KernelWait& wait, int result) noexcept {
 void KernelWatch::resumed(const KernelWait& wait, int result) noexcept {
   const lab::Acting rig(lab::Party::rig);
   refuse(wait, result);
-  wakeups_.resumed(wait, result, door_thread());
+  wakeups_.resumed(wait, result, door_thread(), lab::running() ? lab::now_ns() : WakeupAudit::no_time);
+  if (wait.kind != KernelWait::Kind::accept) {
+    audit_.collected(door_thread(), wakeups_.reported(door_thread()));
+  }
   door_resumed();
 }
 

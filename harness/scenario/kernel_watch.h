@@ -12,6 +12,7 @@
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_audit.h"
 #include "harness/oracle/descriptor_table.h"
+#include "harness/oracle/session_book.h"
 #include "harness/oracle/violation.h"
 #include "harness/oracle/wakeup_audit.h"
 #include "harness/oracle/wire_tap.h"
@@ -21,7 +22,8 @@ namespace rig {
 // KernelWatch opens the kernel door for as long as it lives, and has the calls judged that the subject makes, or the
 // TLS library in its name: F1 and P1 (DescriptorAudit), L2 (WakeupAudit), and W1 of each connection that was announced.
 // A thread that waits is told of at the library door as well. It keeps what each connection's descriptor was last used
-// for, for the report of a stall. Thread: one of them at a time in a process; its functions on any.
+// for, and the session on it, for the report of a stall. Thread: one of them at a time in a process; its functions on
+// any.
 class KernelWatch final : public KernelObserver {
  public:
   explicit KernelWatch(ViolationLog& log);
@@ -42,13 +44,33 @@ class KernelWatch final : public KernelObserver {
   // finish_descriptors reports what the subject has left open. When it has given everything back.
   void finish_descriptors() { audit_.finish(); }
 
-  // last_seen says what that side's descriptor was last used for, and what is waited for on it. Empty if there is none.
-  std::string last_seen(WireSide side, std::uint32_t connection);
+  // Seen is the last call of a kind.
+  struct Seen {
+    const char* function = nullptr;  // null: there was none
+    std::int64_t result = 0;
+    int error = 0;
+  };
+  // LastSeen is what the two doors saw last of one side of a connection.
+  struct LastSeen {
+    bool is_full = false;      // the system took nothing of the last send
+    bool is_closed = false;    // so is the descriptor
+    bool wants_input = false;  // so it is registered, or was last waited for
+    bool wants_room = false;
+    std::string kernel = {};   // "descriptor 7: the last recv() answered EAGAIN, ..."
+    std::string library = {};  // "the last SSL_read() waits for input"; empty: no session is known
+  };
+  // last_seen answers nothing if the side's descriptor is not known. It waits for nobody.
+  std::optional<LastSeen> last_seen(WireSide side, std::uint32_t connection);
 
   // control_enters tells the watch of the process, if there is one, that the calling thread goes into the subject.
   static void control_enters() noexcept;
+  // turn_begins tells it that it goes there to turn a loop for `limit_us` at most.
+  static void turn_begins(std::uint64_t limit_us) noexcept;
   // session_ends tells it that a TLS session ends, or begins anew: another one may have its address.
   static void session_ends(const void* session) noexcept;
+  // session_asked and session_answered tell it of each call on a session.
+  static void session_asked(const DoorCall& call) noexcept;
+  static void session_answered(const DoorCall& call, const DoorReturn& result) noexcept;
 
   // KernelObserver.
   bool looks(KernelVerb verb) noexcept override;
@@ -61,11 +83,6 @@ class KernelWatch final : public KernelObserver {
   bool killed(const KernelCall& call) noexcept override;
 
  private:
-  struct Seen {
-    const char* function = nullptr;  // null: there was none
-    std::int64_t result = 0;
-    int error = 0;
-  };
   // Line is one side of a connection.
   struct Line {
     WireSide side;
@@ -97,6 +114,7 @@ class KernelWatch final : public KernelObserver {
   ViolationLog& log_;
   DescriptorAudit audit_;
   WakeupAudit wakeups_;
+  SessionBook sessions_;
   SpinLock lock_;  // guards what follows
   std::vector<std::unique_ptr<Line>> lines_;
   DescriptorTable<Descriptor> descriptors_;

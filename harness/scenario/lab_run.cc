@@ -32,6 +32,9 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   if (part.library_points != LibraryPoints::by_seed) {
     asked.library_points = part.library_points == LibraryPoints::on;
   }
+  if (options.steps_max != 0) {
+    asked.steps_max = options.steps_max;
+  }
   asked.allocation_sites = scenario.memory_may_fail && !fails_memory(part.faults);
   asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();
@@ -107,7 +110,7 @@ LabPart recovered(const Scenario& scenario, const lab::FlightRecorder& recorder)
 }
 
 void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::function<void()>& body,
-                Verdict& verdict) {
+                const std::function<std::string()>& stall_report, Verdict& verdict) {
   if (const Status interposed = lab::interposed(); !interposed.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the lab cannot reach this program: " + std::string(interposed.error().detail());
@@ -116,7 +119,8 @@ void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::
   const auto stuck = [&](const lab::Stuck& what) {
     note(scenario, what.outcome, verdict);
     write_events(options, what.outcome, verdict);
-    verdict.reason = (verdict.kind == VerdictKind::hang ? verdict.reason + "; " : "") + what.report;
+    const std::string stalled = verdict.kind == VerdictKind::hang ? verdict.reason : stall_report();
+    verdict.reason = (stalled.empty() ? "" : stalled + "; ") + what.report;
     verdict.kind = VerdictKind::hang;
     options.stuck ? options.stuck(verdict) : end_stuck(verdict);
   };

@@ -4,12 +4,18 @@
 #include <cerrno>
 
 #include "harness/lab/allocation.h"
+#include "harness/lab/scheduler.h"
 #include "harness/scenario/kernel_watch.h"
 
 namespace rig {
 namespace {
 
 constinit std::atomic<LibraryWatch*> current{nullptr};
+
+bool drives(const DoorCall& call) noexcept {
+  return call.session != nullptr && (call.verb == DoorVerb::handshake || call.verb == DoorVerb::read ||
+                                     call.verb == DoorVerb::write || call.verb == DoorVerb::shutdown);
+}
 
 }  // namespace
 
@@ -31,12 +37,18 @@ void LibraryWatch::entering(const DoorCall& call) noexcept {
   if (call.verb == DoorVerb::destroy || call.verb == DoorVerb::reset) {
     KernelWatch::session_ends(call.session);
   }
+  KernelWatch::session_asked(call);
   laws_.entering(call);
   sessions_.entering(call);
+  // In the lab another thread may go on while this one is in the session, or two would never be in it.
+  if (drives(call) && lab::self() != nullptr) {
+    lab::point(lab::Op::work);
+  }
 }
 
 void LibraryWatch::left(const DoorCall& call, const DoorReturn& result) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  KernelWatch::session_answered(call, result);
   laws_.left(call, result);
   sessions_.left(call);
 }

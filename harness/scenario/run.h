@@ -70,8 +70,12 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   // adds what the laws have reported, the counters and what was used.
   void audit(Verdict& verdict);
   void audit_stalled(Verdict& verdict);
-  // stall_report says who waits for what.
+  // stall_report says who waits for what: the steps, and of each end that is not closed its oldest op, on whom that
+  // waits as far as the doors tell, and what each door saw last of it. Of more than stalled_ends_max ends the number is
+  // said. It waits for no lock that a thread of the run may hold, so that a run that was stopped can be asked. Thread:
+  // any, while no other one of the run's runs on the rig's side.
   std::string stall_report() const;
+  static constexpr std::size_t stalled_ends_max = 8;
 
   // EndWorld and ScriptWorld.
   const rig_subject& subject() const override { return subject_; }
@@ -117,6 +121,8 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   bool wait_for_closed();
   bool visitors_finished();
   bool loop_quiet(LoopHost& host);
+  std::string stall_of(const End& end) const;
+  std::string whom_it_waits_for(const End& end, const std::optional<KernelWatch::LastSeen>& seen, bool sends) const;
   void finish_streams(bool all_delivered);
   void announce(std::uint32_t index, std::uint16_t listener_port);
   void finish_wires();

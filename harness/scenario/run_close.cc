@@ -144,34 +144,6 @@ bool Run::give_back_unstarted() {
   return give_back();
 }
 
-std::string Run::stall_report() const {
-  std::string report;
-  const auto add = [&report](const std::string& sentence) { report += (report.empty() ? "" : "; ") + sentence; };
-  for (const auto& script : scripts_) {
-    if (!script->done()) {
-      add(script->where());
-    }
-  }
-  each_end([&add](const End& end) {
-    if (!end.has_socket() || end.closed()) {
-      return;
-    }
-    add(end.name() + " is " + (end.connected() ? "connected" : "not connected") + " with " +
-        std::to_string(end.ledger().pending()) + " ops pending, has received " +
-        std::to_string(end.incoming().received_bytes()) + " of " + std::to_string(end.incoming().accepted_bytes()) +
-        " bytes");
-  });
-  if (!accepted()) {
-    add("a client is connected, and the server has not accepted it");
-  }
-  each_host([&add](const LoopHost& host) {
-    if (host.behind()) {
-      add("the thread of the " + host.name() + " has not come back to do what waits for it");
-    }
-  });
-  return report;
-}
-
 // A stall is no proof of what is wrong, but a close is: an op that was only stuck completes with it, one whose
 // completion was lost does not, and neither does a `closed` that never comes.
 bool Run::wind_up() {

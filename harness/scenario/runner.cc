@@ -127,7 +127,9 @@ void abandon(std::unique_ptr<Run> run) {
   abandoned.push_back(std::move(run));
 }
 
-void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, Verdict& verdict) {
+// `under_way` is the run as long as it can be asked.
+void run_here(const Scenario& scenario, const rig_subject& subject, const RunOptions& options, const Run*& under_way,
+              Verdict& verdict) {
   auto run = std::make_unique<Run>(scenario, subject, options);
   if (const Status opened = run->open(); !opened.has_value()) {
     if (scenario.memory_may_fail && run->give_back_unstarted()) {
@@ -144,6 +146,7 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
     return;
   }
   run->start();
+  under_way = run.get();
   const char* phase = "the steps";
   bool moving = run->wait_for_scripts();
   if (moving) {
@@ -167,6 +170,7 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
     run->wind_up();
     run->audit_stalled(verdict);
   }
+  under_way = nullptr;
   if (!run->given_back()) {
     abandon(std::move(run));
   }
@@ -257,6 +261,7 @@ void run_in_fresh_process(const Scenario& scenario, const RunOptions& options, V
 Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   register_ambient_sources();
+  const Run* under_way = nullptr;
   Verdict verdict;
   verdict.suite = scenario.suite;
   verdict.cell = cell_name(scenario.cell);
@@ -280,9 +285,11 @@ Verdict run_scenario(const Scenario& scenario, const RunOptions& options) {
   } else if (scenario.settings.fresh_process && !options.child) {
     run_in_fresh_process(scenario, options, verdict);
   } else if (scenario.cell.world == World::lab) {
-    run_in_lab(scenario, options, [&] { run_here(scenario, **found, options, verdict); }, verdict);
+    run_in_lab(
+        scenario, options, [&] { run_here(scenario, **found, options, under_way, verdict); },
+        [&] { return under_way != nullptr ? under_way->stall_report() : std::string(); }, verdict);
   } else {
-    run_here(scenario, **found, options, verdict);
+    run_here(scenario, **found, options, under_way, verdict);
   }
   judge_reached(scenario, verdict);  // last: some counters are the lab's
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;

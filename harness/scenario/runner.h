@@ -23,6 +23,8 @@ struct RunOptions {
   // stall_limit_us is how long nothing at all may happen before the run is called a hang. It is a watchdog, not a
   // measurement: a run that moves, however slowly, is never ended by it.
   std::int64_t stall_limit_us = 30'000'000;
+  // steps_max ends a run in the lab that goes on without end; 0: the lab's own bound.
+  std::uint64_t steps_max = 0;
   // stuck is called where a run in the lab can neither go on nor be taken apart, with the verdict so far; it must end
   // the process. Null: the verdict goes to standard error as a line, and the process ends with 1.
   std::function<void(const Verdict&)> stuck = {};

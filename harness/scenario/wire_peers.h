@@ -31,6 +31,9 @@ class Relay {
   // ordered says whether such an order was ever given.
   bool ordered(RelayOrder order) const { return (orders_.load() & bit(order)) != 0; }
 
+  // holds_back says that its order is to pass nothing on.
+  bool holds_back() const { return order_.load() == RelayOrder::stall; }
+
   // moved_bytes is how much was passed on so far, both ways.
   std::uint64_t moved_bytes() const { return moved_bytes_.load(); }
 

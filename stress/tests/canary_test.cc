@@ -294,6 +294,35 @@ TEST(LibraryDoor, L1_AWaitForInputThatTheLibraryHoldsIsReported) {
   expect_misuse(Misuse::pending_at_wait, Law::l1_progress);
 }
 
+// In the lab one thread runs at a time: two are in a session only because a call into it is a point.
+Scenario shared_load(std::uint64_t seed) {
+  Cell cell = plain_cell(true);
+  cell.world = World::lab;
+  return find_suite("threads_send_load")->make(cell, Size::tiny, seed);
+}
+
+TEST(LibraryDoor, E2_TwoThreadsInASessionAreReportedInTheLabWithinAFewSeeds) {
+  const rig_subject* const subject = make_misuser(house_subject(), Misuse::shared);
+  std::uint64_t reports = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const Verdict verdict = run_scenario(shared_load(seed), {.subject = subject});
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::e2_threads) << violation.message;
+      EXPECT_TRUE(violation.message.contains("is entered while another thread is in it")) << violation.message;
+      ++reports;
+    }
+  }
+  EXPECT_GE(reports, 3u);
+}
+
+TEST(CanaryDual, ASessionOfEachThreadIsSilentInTheLab) {
+  const rig_subject* const subject = make_misuser(house_subject(), Misuse::none);
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const Verdict verdict = run_scenario(shared_load(seed), {.subject = subject});
+    EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+  }
+}
+
 // The kernel door of a run.
 Verdict run_trespasser(Trespass trespass, World world, LawScope laws = LawScope::all) {
   Cell cell = plain_cell(true);
@@ -334,12 +363,25 @@ INSTANTIATE_TEST_SUITE_P(
         TrespassCase{Trespass::use_after_close, Law::f1_descriptors, "is used after its close", "F1_use_after_close"},
         TrespassCase{Trespass::register_closed, Law::f1_descriptors, "poll called from", "F1_register_closed"},
         TrespassCase{Trespass::leak, Law::f1_descriptors, "it was never closed", "F1_leak"},
+        TrespassCase{Trespass::acts_on_old_event, Law::f1_descriptors, "an event of the old owner",
+                     "F1_acts_on_old_event"},
         TrespassCase{Trespass::raises_sigpipe, Law::p1_sigpipe, "raises SIGPIPE", "P1_raises_sigpipe"},
         TrespassCase{Trespass::ignores_input, Law::l2_wakeups, "input that nobody reads", "L2_ignores_input"},
         TrespassCase{Trespass::ignores_room, Law::l2_wakeups, "room that nobody uses", "L2_ignores_room"},
         TrespassCase{Trespass::repeats_at_once, Law::l2_wakeups, "is tried again at once", "L2_repeats_at_once"},
         TrespassCase{Trespass::starves, Law::l2_wakeups, "waits for its turn", "L2_starves"}),
     [](const auto& trespass) { return std::string(trespass.param.name); });
+
+// In virtual time only: how often a thread wakes up on the real kernel depends on the machine.
+TEST(KernelDoorInTheLab, L2_AThreadThatWakesUpEachMillisecondForNothingIsReported) {
+  const Verdict verdict = run_trespasser(Trespass::ticks, World::lab);
+  EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+  ASSERT_EQ(verdict.violations.size(), 1u) << verdict_json(verdict);
+  EXPECT_EQ(verdict.violations.front().law, Law::l2_wakeups);
+  EXPECT_TRUE(verdict.violations.front().message.contains("wakes up by its own timeout while nothing happens"))
+      << verdict.violations.front().message;
+  EXPECT_EQ(run_trespasser(Trespass::ticks_slowly, World::lab).kind, VerdictKind::pass);
+}
 
 TEST(WireOfARun, W1_WhatIsInTheClearIsReportedInBothWorlds) {
   for (const World world : {World::loopback, World::lab}) {

@@ -563,7 +563,7 @@ class Lists(Command):
         for verb in ("run", "list", "replay", "shrink", "doctor", "report", "probe"):
             result = self.tlsrig(verb, "--help")
             self.assertEqual(result.returncode, 0, result)
-            self.assertIn(f"Usage: tlsrig {verb}", result.stdout)
+            self.assertIn(f"Usage: tlsrig {verb} [OPTIONS]", result.stdout)
         self.assertRegex(self.tlsrig("--version").stdout, r"\Atlsrig \d+\.\d+\.\d+\n\Z")
 
 

@@ -28,6 +28,18 @@ class DescriptorAuditTest : public testing::Test {
     }
   }
 
+  // report is a wait of thread 0 that reports the descriptor.
+  void report() {
+    const int reported[] = {number};
+    audit_.collected(0, reported);
+  }
+  DescriptorAudit::Use receive() {
+    DescriptorAudit::Use made = use("recv");
+    made.thread = 0;
+    made.moves = true;
+    return made;
+  }
+
   ViolationLog log_;
   DescriptorAudit audit_{log_};
   std::uintptr_t site_ = 100;
@@ -84,6 +96,38 @@ TEST_F(DescriptorAuditTest, F1_ANewSessionOnThatNumberIsSilent) {
   open();
   audit_.used(use("write", false, at(1)));
   audit_.used(use("write", false, at(2)));
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(DescriptorAuditTest, F1_AnEventOfTheOldOwnerThatIsActedUponIsReported) {
+  open();
+  report();
+  close();
+  open();
+  audit_.connecting(number);
+  EXPECT_EQ(laws(log_), "");
+  audit_.used(receive());
+  EXPECT_EQ(laws(log_), "F1");
+  EXPECT_EQ(log_.kept().front().message.find("it is connecting still, and used by a thread that has an event of the "
+                                             "old owner of its number at hand: closed in "),
+            0u);
+}
+
+TEST_F(DescriptorAuditTest, F1_IsSilentAboutTheNewOwnersOwnEventsAndAboutWhatIsConnected) {
+  open();
+  report();
+  close();
+  open();  // it is accepted, or connected at once: it may be used right away
+  audit_.used(receive());
+  close();
+  open();
+  audit_.connecting(number);
+  DescriptorAudit::Use elsewhere = receive();
+  elsewhere.thread = 1;  // which has no event of the old owner
+  audit_.used(elsewhere);
+  audit_.used(use("getsockopt"));
+  report();
+  audit_.used(receive());
   EXPECT_EQ(laws(log_), "");
 }
 

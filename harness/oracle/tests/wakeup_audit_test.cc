@@ -42,26 +42,33 @@ class WakeupAuditTest : public testing::Test {
         {.kind = KernelWait::Kind::epoll, .function = "epoll_wait", .caller = at(1), .descriptor = 3, .events = &event},
         1);
   }
-  void watch(int operation, int descriptor, std::uint64_t data) {
+  void watch(int operation, int descriptor, std::uint64_t data, std::uint32_t events = EPOLLIN) {
     audit_.called({.verb = KernelVerb::watch,
                    .function = "epoll_ctl",
                    .descriptor = 3,
                    .caller = at(++site_),
                    .operation = operation,
                    .other = descriptor,
-                   .events = EPOLLIN,
+                   .events = events,
                    .data = data},
                   {}, thread);
+  }
+
+  // time_out is a wait that ends after so long, with nothing to report.
+  void time_out(std::int64_t milliseconds) {
+    now_ns_ += milliseconds * 1'000'000;
+    wait(0);
   }
 
   ViolationLog log_;
   WakeupAudit audit_{log_};
   std::uintptr_t site_ = 100;
+  std::int64_t now_ns_ = 0;
 
  private:
   void done(const KernelWait& wait, int result) {
     audit_.waiting(wait, thread);
-    audit_.resumed(wait, result, thread);
+    audit_.resumed(wait, result, thread, now_ns_);
   }
 };
 
@@ -129,6 +136,60 @@ TEST_F(WakeupAuditTest, L2_AChangeOfTheRegistrationIsAnAnswer) {
   for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
     wait_by_epoll(EPOLLIN, 70);
     watch(EPOLL_CTL_MOD, busy, 70);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+// Each is news: of a connection that has paused, for example.
+TEST_F(WakeupAuditTest, L2_AnEdgeThatNobodyActsUponIsSilent) {
+  watch(EPOLL_CTL_ADD, busy, 70, EPOLLIN | EPOLLOUT | EPOLLET);
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::ignored_max; ++i) {
+    wait_by_epoll(EPOLLIN | EPOLLOUT, 70);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_ATimeoutOfTheLayersOwnThatComesAgainAndAgainIsReported) {
+  for (std::uint32_t i = 0; i < WakeupAudit::idle_wakes_max + 1; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    time_out(1);
+    call(KernelVerb::receive, busy, -1, EAGAIN);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().message.find("poll is where the thread wakes up by its own timeout while nothing "
+                                             "happens (33 times in a row); called from "),
+            0u);
+}
+
+TEST_F(WakeupAuditTest, L2_ATurnThatEndsBeforeTheAppsTimeIsATimeoutOfTheLayersOwn) {
+  for (std::uint32_t i = 0; i < WakeupAudit::idle_wakes_max + 1; ++i) {
+    EXPECT_EQ(laws(log_), "");
+    audit_.turning(thread, now_ns_ + 20'000'000);
+    time_out(1);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+}
+
+TEST_F(WakeupAuditTest, L2_IsSilentAboutASlowTimerAndAboutTheAppsOwnTime) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::idle_wakes_max; ++i) {
+    time_out(100);
+  }
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::idle_wakes_max; ++i) {
+    audit_.turning(thread, now_ns_ + 1'000'000);
+    time_out(1);
+  }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_IsSilentAboutTimeoutsBetweenWhichSomethingHappens) {
+  for (std::uint32_t i = 0; i < 10 * WakeupAudit::idle_wakes_max; ++i) {
+    time_out(1);
+    if (i % 10 == 0) {
+      receive(neighbour, 1);
+    } else if (i % 10 == 5) {
+      wait(POLLIN);
+      call(KernelVerb::receive, busy, -1, EAGAIN);
+    }
   }
   EXPECT_EQ(laws(log_), "");
 }

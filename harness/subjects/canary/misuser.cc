@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 
 #include "harness/base/check.h"
 
@@ -106,14 +107,39 @@ void misuse(const Pair& pair) {
     case Misuse::pending_at_wait:
       read_and_wait(pair, 10, 1);
       break;
+    case Misuse::shared:
+      break;
   }
+  ERR_clear_error();
+}
+
+// The session of all threads. Nothing in it is a call of the system's.
+std::shared_ptr<SSL> shared_session() {
+  static std::mutex mutex;
+  static std::weak_ptr<SSL> known;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<SSL> found = known.lock();
+  if (found == nullptr) {
+    found = session(false);
+    SSL_set_bio(found.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    known = found;
+  }
+  return found;
+}
+
+void share() {
+  thread_local const std::shared_ptr<SSL> shared = shared_session();
+  ERR_clear_error();
+  SSL_do_handshake(shared.get());
   ERR_clear_error();
 }
 
 rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
                      std::uint32_t flags, rig_error* error) {
   thread_local std::unique_ptr<Pair> own;
-  if (own == nullptr) {
+  if (chosen == Misuse::shared) {
+    share();
+  } else if (own == nullptr) {
     own = std::make_unique<Pair>();
   } else {
     misuse(*own);

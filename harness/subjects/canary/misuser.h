@@ -16,10 +16,12 @@ enum class Misuse : std::uint8_t {
   empty_write,            // a write of no bytes (E1)
   entry_at_wait,          // it waits, with an entry in the error queue (H1)
   pending_at_wait,        // it waits for input that the library holds (L1)
+  shared,                 // all threads that send drive one session, whose transport is in memory (E2)
 };
 
 // make_misuser wraps `inner`, which must outlive its use. Each thread that sends has a session, from its second send
-// on. There is one misuser in the process.
+// on; with `shared` they have one, from the first send on, until the last of them ends. There is one misuser in the
+// process.
 const rig_subject* make_misuser(const rig_subject* inner, Misuse misuse);
 
 }  // namespace rig

@@ -1,11 +1,14 @@
 #include "harness/subjects/canary/trespasser.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -67,6 +70,56 @@ void fill(const Ends& ends) {
   }
 }
 
+// renumbered closes what is there and answers a new TCP socket with its number, which is one that nobody else is given.
+int renumbered(int old, int number) {
+  ::close(old);
+  const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int moved = ::fcntl(made, F_DUPFD_CLOEXEC, number);
+  RIG_CHECK(moved == number);
+  ::close(made);
+  return moved;
+}
+
+// Has two events at hand; by the first one it closes the second one's descriptor and connects what gets its number.
+void replace_in_a_batch(bool waits_for_the_new_one) {
+  constexpr int number = 987;  // below what select can name
+  Ends first;
+  Ends second;
+  sockaddr_in here{};
+  here.sin_family = AF_INET;
+  here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t bytes = sizeof here;
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  RIG_CHECK(::bind(listener, reinterpret_cast<sockaddr*>(&here), bytes) == 0 && ::listen(listener, 1) == 0 &&
+            ::getsockname(listener, reinterpret_cast<sockaddr*>(&here), &bytes) == 0);
+  const int old = ::fcntl(second.near(), F_DUPFD_CLOEXEC, number);
+  RIG_CHECK(old == number);
+  move(first, false);
+  move(second, false);
+  std::array<pollfd, 2> polls{
+      {{.fd = first.near(), .events = POLLIN, .revents = 0}, {.fd = old, .events = POLLIN, .revents = 0}}};
+  RIG_CHECK(::poll(polls.data(), polls.size(), -1) == 2);
+  const int connecting = renumbered(old, number);
+  RIG_CHECK(::connect(connecting, reinterpret_cast<sockaddr*>(&here), bytes) < 0 && errno == EINPROGRESS);
+  if (waits_for_the_new_one) {
+    polls[1].events = POLLOUT;
+    RIG_CHECK(::poll(&polls[1], 1, -1) == 1);
+  }
+  char byte = 0;
+  RIG_CHECK(::recv(connecting, &byte, 1, 0) < 0);
+  ::close(connecting);
+  ::close(listener);
+}
+
+// tick waits so often for what does not come.
+void tick(int times, int milliseconds) {
+  Ends ends;
+  pollfd polled{.fd = ends.near(), .events = POLLIN, .revents = 0};
+  for (int i = 0; i < times; ++i) {
+    ::poll(&polled, 1, milliseconds);
+  }
+}
+
 // What a layer does that acts upon what it is told: the neighbour of each of the trespasses below.
 void behave() {
   Ends ends;
@@ -81,6 +134,7 @@ void behave() {
   fill(ends);
   ends.drop(1);
   RIG_CHECK(::send(ends.near(), "x", 1, MSG_NOSIGNAL) < 0);
+  replace_in_a_batch(true);
 }
 
 void trespass_on_wakeups() {
@@ -166,6 +220,12 @@ rig_status loop_turn(rig_loop* loop, std::uint64_t limit_us, rig_error* error) {
   } else if (!done.exchange(true)) {
     if (chosen == Trespass::none) {
       behave();
+    } else if (chosen == Trespass::acts_on_old_event) {
+      replace_in_a_batch(false);
+    } else if (chosen == Trespass::ticks) {
+      tick(many, 1);
+    } else if (chosen == Trespass::ticks_slowly) {
+      tick(many, 200);
     } else if (chosen < Trespass::ignores_input) {
       trespass_on_descriptors();
     } else {

@@ -15,11 +15,14 @@ enum class Trespass : std::uint8_t {
   use_after_close,      // F1
   register_closed,      // F1: in a poll
   leak,                 // F1: the socket is never closed
+  acts_on_old_event,    // F1: reads from a connecting socket, by an event that was collected for what had its number
   raises_sigpipe,       // P1
   ignores_input,        // L2: waits again and again for input that is there
   ignores_room,         // L2: asks for room, and has nothing to send
   repeats_at_once,      // L2: a send that would block, again and again
   starves,              // L2: reads from one socket on and on, while its neighbour waits
+  ticks,                // L2: wakes up each millisecond, while nothing happens
+  ticks_slowly,         // the neighbour of that, for virtual time: a timer of some times in a second
   speaks_in_the_clear,  // W1: on the first connection of the process that is found, which ends it
 };
 
