@@ -14,6 +14,7 @@ import mutants_rules
 import mutants_run
 
 SOURCES = ("harness/socket/*.cc", "backends/*/*.cc")
+SPARE = 1.2
 ATTEMPTS_MAX = 40  # builds, until everything that is woven in compiles
 EQUIVALENT = "stress/mutants/equivalent.txt"
 CONFORMANCE = "harness/engine/conformance/test_conformance_engines"
@@ -55,8 +56,10 @@ class Loom:
         self.taken, self.dropped, self.drawn = [], 0, 0
 
     def fill(self):
-        """Draws until as many are woven in as were asked for."""
-        while len(self.taken) < self.options.draw:
+        """Draws, with some to spare, so that what does not compile need not be replaced in a build of its own."""
+        if len(self.taken) >= self.options.draw:
+            return
+        while len(self.taken) < self.options.draw * SPARE:
             change = next(self.order, None)
             if change is None:
                 return
@@ -196,7 +199,8 @@ def summary(records):
 def hunt_all(options, screen):
     loom = Loom(options)
     tlsrig, kit = loom.build(screen.status)
-    screen.line(f"{len(loom.taken)} changes of {len(loom.possible)} possible ones, {loom.dropped} did not compile")
+    changes = sorted(loom.taken, key=lambda change: change.number)[:options.draw]
+    screen.line(f"{len(changes)} changes of {len(loom.possible)} possible ones; {loom.dropped} did not compile")
     met = Met(options.at)
     os.environ.update(met.environment(0))
     control = mutants_run.Hunt([], None, options.jobs, screen.status)
@@ -205,17 +209,17 @@ def hunt_all(options, screen):
         raise mutants_copy.BuildFailed("with no change switched on the suites are not green: " +
                                        control.first["sentence"])
     start, records = time.monotonic(), []
-    for number, change in enumerate(loom.taken):
+    for number, change in enumerate(changes):
         if options.budget and time.monotonic() - start >= options.budget:
-            screen.line(f"the budget is used up: {len(loom.taken) - number} changes were not run", 33)
+            screen.line(f"the budget is used up: {len(changes) - number} changes were not run", 33)
             break
-        screen.head = f"[{number + 1}/{len(loom.taken)}]"
+        screen.head = f"[{number + 1}/{len(changes)}]"
         records.append(hunt_one(change, tlsrig, kit, met, options, screen))
         tell(records[-1], screen)
         if options.json:
             mutants_report.add_generic(options.json, {
                 "tree": mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip(),
-                "seed": options.seed, "possible": len(loom.possible), "drawn": len(loom.taken),
+                "seed": options.seed, "possible": len(loom.possible), "drawn": len(changes),
                 "dropped": loom.dropped, "changes": records, "summary": summary(records)})
     found = summary(records)
     screen.line(f"{found['killed']} of {found['run']} changes killed; no run came to {found['not_met']} of the others")
