@@ -1,10 +1,14 @@
 """Faults planted in patches and in the tree, each of which `ci/mutants --check` must report; and a zoo in order."""
 
 import os
+import subprocess
 import sys
 import tempfile
 
+import mutants_copy
+import mutants_generic
 import mutants_report
+import mutants_rules
 import mutants_run
 import mutants_zoo
 
@@ -95,6 +99,133 @@ REPORTS = [
 ]
 
 
+# A file of which each kind of change is known, and whether the program minds it: see generic_faults().
+GENERIC_PATH = "harness/socket/thing.cc"
+GENERIC = """#include <cstdio>
+#include <cstring>
+
+enum class Kind { first, second };
+
+static int calls = 0;
+
+static void count() {
+  ++calls;
+}
+
+static Kind kind_of(int number) {
+  if (number == 7) {
+    return Kind::second;
+  }
+  return Kind::first;
+}
+
+static int never(int number) {
+  int twice = number;
+  twice += number;
+  return twice;
+}
+
+int main(int arguments, char**) {
+  int sum = 0;
+  for (int i = 0; i < 4; ++i) {
+    sum += i;
+  }
+  count();
+  if (arguments > 5) {
+    return never(sum);
+  }
+  switch (sum) {
+    case 6:
+      break;
+    default:
+      return 1;
+  }
+  const bool right = calls == 1 && kind_of(sum) == Kind::first && kind_of(7) == Kind::second;
+  return right ? 0 : 1;
+}
+"""
+# A change (operator, text), and what is known of it: `killed`, `not met` where no run comes to it, or `lives`.
+GENERIC_CHANGES = [
+    ("negated condition", "number == 7", "killed"),
+    ("negated condition", "calls == 1", "killed"),
+    ("removed statement", "count();", "killed"),
+    ("removed statement", "++calls;", "killed"),
+    ("removed statement", "sum += i;", "killed"),
+    ("off by one", "4", "killed"),
+    ("swapped constant", "Kind::second", "killed"),
+    ("removed statement", "twice += number;", "not met"),
+    ("off by one", "5", "lives"),
+]
+# No change may be made there: others need a declaration, a label is no expression, and a check is not the product's.
+GENERIC_NONE = [("removed statement", "int sum = 0;"), ("removed statement", "int twice = number;"),
+                ("swapped constant", "6")]
+
+
+def generic_faults():
+    """Whether changes are found where they are known to be, can be switched on one by one, and are noted when met."""
+    kinds = mutants_rules.enumerations([GENERIC])
+    if kinds != {"Kind": ["first", "second"]}:
+        yield f"the enumerations of the file are not {kinds}"
+    changes = list(mutants_rules.changes_of(GENERIC_PATH, GENERIC, kinds))
+    found = {(change.operator, change.text) for change in changes}
+    yield from (f"no change '{operator}' of '{text}' was found" for operator, text, _ in GENERIC_CHANGES
+                if (operator, text) not in found)
+    yield from (f"there must be no change '{operator}' of '{text}'" for operator, text in GENERIC_NONE
+                if (operator, text) in found)
+    drawn = list(mutants_rules.drawing(changes, 1))
+    if sorted(map(id, drawn)) != sorted(map(id, changes)):
+        yield "a drawing does not hold each change once"
+    if drawn != list(mutants_rules.drawing(changes, 1)) or drawn == list(mutants_rules.drawing(changes, 2)):
+        yield "the seed does not decide the drawing"
+    taken = []
+    for change in drawn:
+        if not any(mutants_rules.crosses(change, other) for other in taken):
+            change.number = len(taken) + 1
+            taken.append(change)
+    with tempfile.TemporaryDirectory(prefix="tlsrig-zoo-") as root:
+        yield from switched(root, taken)
+
+
+def switched(root, changes):
+    """Builds the file with all of the changes, and switches on those of which the outcome is known."""
+    for path, text in ((mutants_rules.HEADER_PATH, mutants_rules.HEADER),
+                       (GENERIC_PATH, mutants_rules.woven(GENERIC_PATH, GENERIC, changes))):
+        os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+        with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+            file.write(text)
+    program = os.path.join(root, "program")
+    built = subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-I", root, "-o", program,
+                            os.path.join(root, GENERIC_PATH)], capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        yield "the changes do not compile: " + built.stderr
+        return
+    met = mutants_generic.Met(root)
+    for number, text, expected in [(0, "", "lives")] + [
+            (change.number, change.text, wanted) for change in changes for operator, text, wanted in GENERIC_CHANGES
+            if (change.operator, change.text) == (operator, text)]:
+        met.forget(number)
+        environment = dict(os.environ, **met.environment(number))
+        killed = subprocess.run([program], env=environment, check=False).returncode != 0
+        was = "killed" if killed else "lives" if met.has(number) or number == 0 else "not met"
+        if was != expected:
+            yield f"change {number} ('{text}') is {was}, and not {expected}"
+
+
+def loom_faults():
+    """Whether what does not compile is taken out, and nothing else."""
+    changes = list(mutants_rules.changes_of(GENERIC_PATH, GENERIC, {}))
+    line = next(change.line for change in changes if change.text == "count();")
+    kept = mutants_generic.without_guilty(changes, f"/tmp/copy/{GENERIC_PATH}:{line}:3: error: no such thing")
+    lines = {change.line for change in changes} - {change.line for change in kept}
+    if lines != {line}:
+        yield f"an error of line {line} took out changes of the lines {sorted(lines)}"
+    try:
+        mutants_generic.without_guilty(changes, "ninja: error: no space left on device")
+        yield "an error of no line took something out"
+    except mutants_copy.BuildFailed:
+        pass
+
+
 def run():
     wrong = []
     if found := report_faults({}, ("", "")):
@@ -113,8 +244,10 @@ def run():
     for verdict, laws in VERDICTS:
         if (found := mutants_run.laws_of({"violations": [], "reason": "", **verdict})) != laws:
             wrong.append(f"{verdict} was reported by {found}, not {laws}")
+    wrong += [*generic_faults(), *loom_faults()]
     for sentence in wrong:
         print(f"ci/mutants --self-test: {sentence}", file=sys.stderr)
-    count = len(CANARIES) + len(VERDICTS) + len(REPORTS) + 2
+    count = len(CANARIES) + len(VERDICTS) + len(REPORTS) + \
+        len(GENERIC_CHANGES) + len(GENERIC_NONE) + 2
     print(f"ci/mutants: {count} canaries, {len(wrong)} wrong", file=sys.stderr)
     return 1 if wrong else 0

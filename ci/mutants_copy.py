@@ -9,10 +9,12 @@ class BuildFailed(Exception):
     pass
 
 
-def command(words, where, environment=None):
+def command(words, where, environment=None, lines_max=25):
+    """What the command says; where it fails that is the failure's, its last lines only unless lines_max is 0."""
     done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildFailed(f"{' '.join(words)} failed:\n" + "\n".join((done.stdout + done.stderr).splitlines()[-25:]))
+        said = (done.stdout + done.stderr).splitlines()
+        raise BuildFailed(f"{' '.join(words)} failed:\n" + "\n".join(said[-lines_max:]))
     return done.stdout
 
 
@@ -53,12 +55,13 @@ class Copy:
         if done.returncode != 0:
             raise BuildFailed("the patch does not apply: " + done.stdout.strip())
 
-    def build(self, preset):
-        """Builds the command in a preset and answers its path."""
+    def build(self, preset, targets=("tlsrig",), keep_going=False):
+        """Builds in a preset, and answers the path of the command."""
         folder = os.path.join(self.at, "build", preset)
         if not os.path.exists(os.path.join(folder, "build.ninja")):
             launcher = ["-DCMAKE_C_COMPILER_LAUNCHER=ccache", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
             words = ["cmake", "--preset", preset, *(launcher if shutil.which("ccache") else [])]
             command(words, self.at, self.environment)
-        command(["cmake", "--build", folder, "--target", "tlsrig", "-j", str(self.jobs)], self.at, self.environment)
+        words = ["cmake", "--build", folder, "--target", *targets, "-j", str(self.jobs)]
+        command(words + (["--", "-k", "0"] if keep_going else []), self.at, self.environment, 0 if keep_going else 25)
         return os.path.join(folder, "harness/cli/tlsrig")

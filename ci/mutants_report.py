@@ -48,6 +48,12 @@ def add_clean(path, clean):
     write(path, report)
 
 
+def add_generic(path, generic):
+    report = read(path)
+    report["generic"] = generic
+    write(path, report)
+
+
 def faults(root, patches):
     """Where reports/mutants.json and the README say other than the zoo is, as (path, sentence)."""
     path = os.path.join(root, REPORT)

@@ -142,6 +142,42 @@ data tiles_of(const Json& summary) {
   return tiles;
 }
 
+// The small changes of `ci/mutants --generic`, with those that nobody reported line by line.
+data generic_of(const Json& generic) {
+  const Json& summary = generic.at("summary");
+  data part;
+  part.set("killed", std::to_string(summary.value("killed", 0)));
+  part.set("run", std::to_string(summary.value("run", 0)));
+  part.set("not_met", std::to_string(summary.value("not_met", 0)));
+  part.set("possible", std::to_string(generic.value("possible", 0)));
+  part.set("seed", std::to_string(generic.value("seed", 0)));
+  part.set("median", seconds_text(summary.value("cpu_seconds_median", Json())));
+  part.set("most", seconds_text(summary.value("cpu_seconds_95", Json())));
+  data laws(data::type::list);
+  for (const auto& [law, count] : counts_of(summary, "laws")) {
+    data entry;
+    entry.set("name", printable(law));
+    entry.set("count", std::to_string(count));
+    laws.push_back(entry);
+  }
+  part.set("laws", laws);
+  data rows(data::type::list);
+  for (const Json& change : generic.at("changes")) {
+    if (change.value("outcome", "") == "killed") {
+      continue;
+    }
+    data row;
+    row.set("place", text_of(change, "file") + ":" + std::to_string(change.value("line", 0)));
+    row.set("operator", text_of(change, "operator"));
+    row.set("text", text_of(change, "text"));
+    row.set("met", change.value("met", false) ? "yes" : "no");
+    row.set("why", text_of(change, "why"));
+    rows.push_back(row);
+  }
+  part.set("rows", rows);
+  return part;
+}
+
 std::string page_of(const Json& report) {
   const Json& records = report.at("mutants");
   const Json& summary = report.at("summary");
@@ -164,6 +200,10 @@ std::string page_of(const Json& report) {
     rows.push_back(row_of(record));
   }
   page.set("rows", rows);
+  const Json generic = report.value("generic", Json());
+  if (generic.is_object()) {
+    page.set("generic", generic_of(generic));
+  }
   data matrices(data::type::list);
   matrices.push_back(matrix_of(records, "laws", "Mutant by law"));
   matrices.push_back(matrix_of(records, "suites", "Mutant by suite"));

@@ -42,6 +42,22 @@ TEST(MutantsPageTest, TellsTheFalseAlarms) {
   EXPECT_NE(html.find("Without a mutant: 900 runs in 12.5 s of CPU, 3 false alarms."), std::string::npos);
 }
 
+TEST(MutantsPageTest, ListsTheSmallChangesThatNobodyReported) {
+  const std::string head = std::string("{\"mutants\": [], ") + summary_of_two;
+  EXPECT_EQ(page(head + "}").find("Small changes"), std::string::npos);
+  const std::string html = page(head + R"(, "generic": {"seed": 5, "possible": 900, "changes": [
+    {"file": "a.cc", "line": 3, "operator": "off by one", "text": "x<y", "outcome": "survived", "met": false},
+    {"file": "b.cc", "line": 4, "operator": "off by one", "text": "z", "outcome": "killed", "met": true}],
+    "summary": {"run": 2, "killed": 1, "not_met": 1, "laws": {"S1": 1}, "cpu_seconds_median": 0.5,
+                "cpu_seconds_95": 0.5}}})");
+  EXPECT_NE(html.find("1 of 2 were reported"), std::string::npos);
+  EXPECT_NE(html.find("with seed 5 out of 900"), std::string::npos);
+  EXPECT_NE(html.find("S1 1</span>"), std::string::npos);
+  EXPECT_NE(html.find("a.cc:3"), std::string::npos);
+  EXPECT_NE(html.find("<code>x&lt;y</code>"), std::string::npos);
+  EXPECT_EQ(html.find("b.cc:4"), std::string::npos);
+}
+
 TEST(MutantsPageTest, RefusesWhatIsNoReport) {
   for (const char* const json : {"", "[]", "{\"mutants\": 3}", "{\"mutants\": []}"}) {
     EXPECT_FALSE(mutants_html(json).has_value()) << json;
