@@ -34,6 +34,8 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   asked.allocation_sites = scenario.memory_may_fail && !fails_memory(part.faults);
   asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();
+  asked.crew = options.one_process;
+  asked.watchdog = !options.one_process;
   return asked;
 }
 
@@ -107,7 +109,9 @@ LabPart recovered(const Scenario& scenario, const lab::FlightRecorder& recorder)
 
 void run_in_lab(const Scenario& scenario, const RunOptions& options, const std::function<void()>& body,
                 Verdict& verdict) {
-  if (const Status interposed = lab::interposed(); !interposed.has_value()) {
+  // What is linked into what stays so: looking up each symbol once is enough for the process.
+  static const Status interposed = lab::interposed();
+  if (!interposed.has_value()) {
     verdict.kind = VerdictKind::fail;
     verdict.reason = "the lab cannot reach this program: " + std::string(interposed.error().detail());
     return;
