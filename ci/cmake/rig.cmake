@@ -8,7 +8,7 @@
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
 #   guest_subject(NAME sources... LINK libs... INCLUDE dir PACKAGE name)   the same as a shared object, if dir is found
 #   stress_suite(NAME)                                       stress/NAME.cc, defines rig::NAME_suite()
-#   fuzzer(NAME)                                             fuzz/NAME.cc
+#   rig_fuzzer(NAME BACKENDS names... [LINK libs...])        fuzz/NAME.cc, one program per backend; see fuzz/README.md
 #   suppression(NAME)                                        suppressions/NAME.supp
 #   rig_test_environment(TESTS...)                           what a sanitizer's run needs; rig_test() does it by itself
 
@@ -49,9 +49,6 @@ target_link_libraries(rig_flags INTERFACE rig_warnings)
 
 if(RIG_SANITIZE STREQUAL "address" OR RIG_SANITIZE STREQUAL "fuzzer")
   set(sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all)
-  if(RIG_SANITIZE STREQUAL "fuzzer")
-    list(APPEND sanitizer -fsanitize=fuzzer-no-link)
-  endif()
 elseif(RIG_SANITIZE STREQUAL "thread")
   set(sanitizer -fsanitize=thread)
 elseif(NOT RIG_SANITIZE STREQUAL "")
@@ -72,10 +69,19 @@ function(rig_library name)
   target_link_libraries(${name} PUBLIC rig_flags ${arg_LINK})
 endfunction()
 
+# rig_guides_fuzzers has the coverage of TARGET lead the fuzzers. Only what is tested does: edges of the lab or of the
+# laws would lead them into the rig itself, and cost time.
+function(rig_guides_fuzzers target)
+  if(RIG_SANITIZE STREQUAL "fuzzer")
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
+
 # rig_code_under_test is a rig_library() of the layer that is tested: with memory hooks its accesses to memory are
 # points of the lab's schedule.
 function(rig_code_under_test name)
   rig_library(${name} ${ARGN})
+  rig_guides_fuzzers(${name})
   if(RIG_MEMORY_HOOKS)
     target_compile_options(${name} PRIVATE -fsanitize=thread)
     target_link_libraries(${name} PUBLIC rig_lab_hooks)

@@ -12,12 +12,12 @@
 
 #include "harness/cli/children.h"
 #include "harness/cli/failure.h"
-#include "harness/cli/lab_world.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/scenario_file.h"
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
 #include "harness/cli/words.h"
+#include "harness/scenario/lab_world.h"
 #include "harness/scenario/runner.h"
 #include "harness/scenario/scenario_check.h"
 

@@ -16,11 +16,11 @@
 #include "harness/cli/agenda.h"
 #include "harness/cli/children.h"
 #include "harness/cli/failure.h"
-#include "harness/cli/lab_world.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
 #include "harness/cli/words.h"
+#include "harness/scenario/lab_world.h"
 #include "reports/report.h"
 
 namespace rig::cli {

@@ -1,4 +1,5 @@
 #include "harness/scenario/shrink.h"
+#include "harness/scenario/lab_world.h"
 
 #include <cstdio>
 #include <fstream>
@@ -7,7 +8,6 @@
 #include <vector>
 
 #include "harness/cli/children.h"
-#include "harness/cli/lab_world.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/scenario_file.h"
 #include "harness/cli/selection.h"

@@ -38,6 +38,8 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   asked.allocation_sites = scenario.memory_may_fail && !fails_memory(part.faults);
   asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();
+  asked.crew = options.one_process;
+  asked.watchdog = !options.one_process;
   return asked;
 }
 

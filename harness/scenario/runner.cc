@@ -153,6 +153,7 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
     phase = "the delivery of what was sent";
     moving = run->wait_for_delivery();
   }
+  verdict.hangs_in_steps = !moving;
   if (moving) {
     phase = "the close";
     moving = run->close();

@@ -34,6 +34,9 @@ struct RunOptions {
   std::string trace_file = {};
   // laws says which doors are watched. With `app` the library and the kernel door stay closed, and cost nothing.
   LawScope laws = LawScope::all;
+  // one_process says that many runs follow each other in this process: the lab then parks their threads for the next
+  // one (lab::Options::crew), and does not watch them from outside.
+  bool one_process = false;
   // child is true in a process that was started for one scenario (Settings::fresh_process is then fulfilled).
   bool child = false;
 };

@@ -43,6 +43,9 @@ struct Verdict {
   Cell cell_claimed;
   std::uint64_t seed = 0;
   std::string reason;  // one sentence; empty for a pass
+  // hangs_in_steps says of a hang that the scenario's own steps were waiting, or the run for what was sent to arrive:
+  // which of that comes is up to the scenario. Not part of the JSON.
+  bool hangs_in_steps = false;
   // lacking is what this machine could not give (descriptors, ports, memory), and what to do; empty: nothing. Such a
   // run is `fail`, but says nothing about the subject: tlsrig ends with "lacking" and counts it nowhere.
   std::string lacking;

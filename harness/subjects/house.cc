@@ -12,6 +12,7 @@
 #include "harness/socket/loop.h"
 #include "harness/socket/tls_socket.h"
 #include "harness/subjects/abi.h"
+#include "harness/subjects/arguments.h"
 
 // The handles of subject.h are these objects.
 struct rig_loop {
@@ -82,7 +83,7 @@ rig_status answer(const Status& status, rig_error* error) {
 }
 
 std::uint32_t capabilities(const char* library) {
-  const Backend* const backend = find_backend(library);
+  const Backend* const backend = library != nullptr ? find_backend(library) : nullptr;
   if (backend == nullptr) {
     return 0;
   }
@@ -111,8 +112,8 @@ void copy_text(char (&target)[bytes], std::string_view text) {
 }
 
 void library_version(const char* library, char* text, size_t text_bytes) {
-  const Backend* const backend = find_backend(library);
-  if (text_bytes == 0) {
+  const Backend* const backend = library != nullptr ? find_backend(library) : nullptr;
+  if (text == nullptr || text_bytes == 0) {
     return;
   }
   text[0] = '\0';
@@ -126,6 +127,8 @@ void library_version(const char* library, char* text, size_t text_bytes) {
 }
 
 rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error* error) {
+  RIG_TRY_ABI(sound(config), error);
+  RIG_TRY_ABI(there(loop, "loop"), error);
   const PollerKind kind = config->poller == RIG_POLLER_EPOLL  ? PollerKind::epoll
                           : config->poller == RIG_POLLER_POLL ? PollerKind::poll
                                                               : PollerKind::select;
@@ -138,6 +141,7 @@ rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error
 }
 
 rig_status loop_turn(rig_loop* loop, uint64_t timeout_us, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
   return answer(loop->loop->turn(static_cast<std::int64_t>(timeout_us)), error);
 }
 
@@ -192,6 +196,8 @@ ContextConfig context_config(const rig_context_config& abi) {
 }
 
 rig_status context_create(const rig_context_config* config, rig_context** context, rig_error* error) {
+  RIG_TRY_ABI(sound(config), error);
+  RIG_TRY_ABI(there(context, "context"), error);
   try {
     Backend* const backend = find_backend(config->library);
     if (backend == nullptr) {
@@ -234,6 +240,12 @@ SocketConfig socket_config(const rig_socket_config& abi) {
 rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                   const rig_socket_config* config, const rig_listener_callbacks* callbacks, void* listener_user,
                   rig_listener** listener, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
+  RIG_TRY_ABI(there(context, "context"), error);
+  RIG_TRY_ABI(there(host, "host"), error);
+  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound(callbacks), error);
+  RIG_TRY_ABI(there(listener, "listener"), error);
   try {
     auto made = std::make_unique<rig_listener>();
     made->callbacks = *callbacks;
@@ -269,6 +281,12 @@ void listener_close(rig_listener* listener) {
 rig_status connect(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
+  RIG_TRY_ABI(there(context, "context"), error);
+  RIG_TRY_ABI(there(host, "host"), error);
+  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound(callbacks), error);
+  RIG_TRY_ABI(there(socket, "socket"), error);
   try {
     auto made = std::make_unique<rig_socket>();
     made->callbacks = *callbacks;
@@ -295,6 +313,10 @@ void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user
 
 rig_send_result send(rig_socket* socket, uint64_t token, const uint8_t* bytes, size_t count, uint32_t flags,
                      rig_error* error) {
+  if (const Status sent = sound_send(bytes, count, flags); !sent.has_value()) {
+    to_abi(sent.error(), error);
+    return RIG_SEND_REFUSED;
+  }
   const auto outcome = socket->socket->send(token, {bytes, count}, (flags & RIG_SEND_MORE) != 0);
   if (!outcome.has_value()) {
     to_abi(outcome.error(), error);
@@ -304,22 +326,28 @@ rig_send_result send(rig_socket* socket, uint64_t token, const uint8_t* bytes, s
 }
 
 rig_status pause(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(socket->socket->pause(), error);
 }
 rig_status resume(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(socket->socket->resume(), error);
 }
 rig_status renegotiate(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(socket->socket->renegotiate(), error);
 }
 rig_status update_keys(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(socket->socket->update_keys(), error);
 }
 rig_status half_close(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(socket->socket->half_close(), error);
 }
 
-rig_status close(rig_socket* socket, rig_close_mode mode, rig_error*) {
+rig_status close(rig_socket* socket, rig_close_mode mode, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   socket->socket->close(mode == RIG_CLOSE_ABORT ? CloseMode::abort : CloseMode::graceful);
   return RIG_OK;
 }

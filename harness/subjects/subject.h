@@ -17,6 +17,9 @@
  * Ops. send() answers RIG_SEND_COMPLETED (done, no callback will come), RIG_SEND_PENDING (exactly one `sent` with this
  * token will come) or RIG_SEND_REFUSED (nothing happened, no callback will come). Completions come in the order of
  * issue. When `closed` comes, every pending op has completed.
+ *
+ * Arguments. A null where something must stand, and a number that is not listed here, are refused with
+ * RIG_INVALID_ARGUMENT and a sentence, and nothing has happened then. A handle that is not alive is not noticed.
  */
 #ifndef RIG_SUBJECT_H
 #define RIG_SUBJECT_H

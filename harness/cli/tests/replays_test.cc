@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "harness/cli/children.h"
-#include "harness/cli/lab_world.h"
 #include "harness/cli/selection.h"
 #include "harness/engine/backend.h"
+#include "harness/scenario/lab_world.h"
 #include "harness/scenario/runner.h"
 
 namespace rig::cli {

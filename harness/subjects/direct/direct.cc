@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "harness/subjects/abi.h"
+#include "harness/subjects/arguments.h"
 #include "harness/subjects/direct/listener.h"
 #include "harness/subjects/direct/loop.h"
 #include "harness/subjects/direct/session.h"
@@ -47,7 +48,8 @@ rig_status answer(const Status& status, rig_error* error) {
   return status.has_value() ? RIG_OK : to_abi(status.error(), error);
 }
 
-const Library* find_library(std::string_view name) {
+const Library* find_library(const char* asked) {
+  const std::string_view name = asked != nullptr ? asked : "";
   for (const Library* library : libraries()) {
     if (name == library->name) {
       return library;
@@ -75,6 +77,8 @@ void library_version(const char* library, char* text, size_t text_bytes) {
 }
 
 rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error* error) {
+  RIG_TRY_ABI(sound(config), error);
+  RIG_TRY_ABI(there(loop, "loop"), error);
   if (config->poller != RIG_POLLER_POLL) {
     return to_abi(Error(Code::unsupported, "there is no poller but poll"), error);
   }
@@ -91,6 +95,7 @@ rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error
 }
 
 rig_status loop_turn(rig_loop* loop, uint64_t timeout_us, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
   try {
     return answer(of(loop).turn(static_cast<std::int64_t>(std::min<uint64_t>(timeout_us, never))), error);
   } catch (const std::bad_alloc&) {
@@ -116,6 +121,8 @@ std::string text_of(const char* text) {
 }
 
 rig_status context_create(const rig_context_config* config, rig_context** context, rig_error* error) {
+  RIG_TRY_ABI(sound(config), error);
+  RIG_TRY_ABI(there(context, "context"), error);
   try {
     const Library* const library = find_library(config->library);
     if (library == nullptr) {
@@ -154,6 +161,12 @@ void context_destroy(rig_context* context) {
 rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                   const rig_socket_config* config, const rig_listener_callbacks* callbacks, void* listener_user,
                   rig_listener** listener, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
+  RIG_TRY_ABI(there(context, "context"), error);
+  RIG_TRY_ABI(there(host, "host"), error);
+  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound(callbacks), error);
+  RIG_TRY_ABI(there(listener, "listener"), error);
   try {
     auto made = Listener::open(of(loop), host, port,
                                {.context = of(context).context,
@@ -183,6 +196,12 @@ void listener_close(rig_listener* listener) {
 rig_status connect(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
+  RIG_TRY_ABI(there(loop, "loop"), error);
+  RIG_TRY_ABI(there(context, "context"), error);
+  RIG_TRY_ABI(there(host, "host"), error);
+  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound(callbacks), error);
+  RIG_TRY_ABI(there(socket, "socket"), error);
   try {
     const Setup& setup = of(context).context->setup();
     const std::string name = text_of(config->host);
@@ -217,24 +236,32 @@ void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user
   of(socket).adopt(*callbacks, user);
 }
 
-rig_send_result send(rig_socket* socket, uint64_t token, const uint8_t* bytes, size_t count, uint32_t,
+rig_send_result send(rig_socket* socket, uint64_t token, const uint8_t* bytes, size_t count, uint32_t flags,
                      rig_error* error) {
+  if (const Status sent = sound_send(bytes, count, flags); !sent.has_value()) {
+    to_abi(sent.error(), error);
+    return RIG_SEND_REFUSED;
+  }
   return of(socket).send(token, {bytes, count}, error);
 }
 
 rig_status pause(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(of(socket).set_paused(true), error);
 }
 
 rig_status resume(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(of(socket).set_paused(false), error);
 }
 
 rig_status half_close(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(of(socket).half_close(), error);
 }
 
-rig_status close(rig_socket* socket, rig_close_mode mode, rig_error*) {
+rig_status close(rig_socket* socket, rig_close_mode mode, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
   of(socket).close(mode);
   return RIG_OK;
 }

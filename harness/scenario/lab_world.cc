@@ -1,4 +1,4 @@
-#include "harness/cli/lab_world.h"
+#include "harness/scenario/lab_world.h"
 
 #include <string>
 #include <utility>
@@ -9,7 +9,7 @@
 #include "harness/lab/addresses.h"
 #include "harness/lab/lab.h"
 
-namespace rig::cli {
+namespace rig {
 namespace {
 
 Status use_once(Backend& backend, bool with_psk) {
@@ -61,4 +61,4 @@ std::expected<std::optional<std::string>, Error> enter_lab() {
   return randomised;
 }
 
-}  // namespace rig::cli
+}  // namespace rig

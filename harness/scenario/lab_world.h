@@ -1,11 +1,13 @@
-// The process that runs cases in the lab, before the first of them.
+// The process that runs cases in the lab, before the first of them: a command or a fuzzer.
 #pragma once
 
+#include <expected>
 #include <optional>
+#include <string>
 
-#include "harness/cli/words.h"
+#include "harness/base/error.h"
 
-namespace rig::cli {
+namespace rig {
 
 // enter_lab makes the process one of which every fork, and every later process of the same program, is alike: it is
 // executed anew without address randomisation, once, where the system lets it, and each TLS library is used once in a
@@ -14,4 +16,4 @@ namespace rig::cli {
 // schedule) may then differ between processes. Errors: what the system or the lab refuses.
 std::expected<std::optional<std::string>, Error> enter_lab();
 
-}  // namespace rig::cli
+}  // namespace rig
