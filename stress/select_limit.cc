@@ -41,11 +41,12 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
     }
     scenario.threads.push_back(on_loop(Side::client, connection, steps));
   }
-  // Its own number is refused to a client in words; a server's, and the client finds itself alone.
+  // Its own number is refused to a client in words, and its server finds itself alone if it was accepted by then; a
+  // server's, and the client does.
   for (const Event event : {Event::connected, Event::closed}) {
     scenario.expectations.push_back(
         expect(Side::client, {}, event, {std::nullopt, Code::no_descriptors, Code::reset, Code::truncated}));
-    scenario.expectations.push_back(expect(Side::server, {}, event, {std::nullopt}));  // of those that were accepted
+    scenario.expectations.push_back(expect(Side::server, {}, event, {std::nullopt, Code::reset, Code::truncated}));
   }
   scenario.reaches.push_back({.counter = "connected", .at_least = left_min});
   scenario.reaches.push_back({.counter = "connect_failed", .at_least = 1});

@@ -50,6 +50,8 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
   if (active == Doctoring::certificates_for_psk) {
     own = credentials(Identity::server);
     other.psk_identity = nullptr;
+    other.psk = nullptr;
+    other.psk_bytes = 0;
     other.ca_pem = server ? nullptr : ca_pem().c_str();
     other.verify_peer = server ? 0 : 1;
     other.certificate_pem = server ? own.certificate_chain_pem.c_str() : nullptr;

@@ -116,13 +116,19 @@ TEST(MatrixCover, EverySuiteIsOnEachBackendThatItFitsOnEitherSide) {
 TEST(MatrixCover, ASubjectIsAskedOnThePollersThatItHasInEverySuite) {
   rig_subject of_poll_alone = *house_subject();
   of_poll_alone.pollers = RIG_POLLER_POLL;
+  std::set<std::string_view> suites_that_fit;
+  for (const Case& one : in_both_worlds(Matrix::full, *house_subject())) {
+    if (one.cell.poller == PollerChoice::poll) {
+      suites_that_fit.insert(one.suite->name);
+    }
+  }
   for (const Matrix matrix : {Matrix::full, Matrix::quick}) {
     std::set<std::string_view> suites_met;
     for (const Case& one : in_both_worlds(matrix, of_poll_alone)) {
       suites_met.insert(one.suite->name);
       EXPECT_EQ(one.cell.poller, PollerChoice::poll) << case_name(one);
     }
-    EXPECT_EQ(suites_met.size(), suites().size());
+    EXPECT_EQ(suites_met, suites_that_fit);
   }
 }
 
