@@ -99,6 +99,9 @@ void WakeupAudit::called(const KernelCall& call, const KernelReturn& result, std
       return;
     }
     here->called = true;
+    if ((call.verb == KernelVerb::send || call.verb == KernelVerb::receive) && result.result > 0) {
+      here->looks = 0;
+    }
     here->wakes = 0;
     here->idle_wakes = result.error == 0 ? 0 : here->idle_wakes;
     if (call.verb == KernelVerb::watch && result.error == 0) {

@@ -26,7 +26,7 @@ namespace rig {
 //     for a limited time, one wake-up at the end of that time is the app's.
 //   of each stretch, from where control comes into the layer, or out of a wait, to the next wait: a call that would
 //     block is not repeated on that descriptor would_block_max times; and of each verb of the layer's: it does not look
-//     looks_max times with a time limit of 0 and find nothing.
+//     looks_max times with a time limit of 0 and find nothing, without moving a byte in between.
 //   of each stretch: while a neighbour that the same wait reported has not had its turn, no socket is read from more
 //     than reads_max times and for more than bytes_max bytes.
 // What a wait of epoll reports is known by the data of its registration; data that two descriptors share is passed
