@@ -138,4 +138,26 @@ std::optional<std::string> needs_pause(const Cell&, const Abilities& abilities) 
   return both(abilities, RIG_CAN_PAUSE) ? std::nullopt : std::optional<std::string>("reading cannot be paused");
 }
 
+std::optional<std::string> needs_key_updates(const Cell& cell, const Abilities& abilities) {
+  if (cell.tls != TlsChoice::tls13) {
+    return "key updates are a thing of TLS 1.3";
+  }
+  return both(abilities, RIG_CAN_UPDATE_KEYS)
+             ? std::nullopt
+             : std::optional("keys cannot be updated by " + cell.client + "~" + cell.server);
+}
+
+std::optional<std::string> needs_renegotiation(const Cell& cell, const Abilities& abilities) {
+  if (cell.tls != TlsChoice::tls12) {
+    return "renegotiation is a thing of TLS 1.2";
+  }
+  if ((abilities.client & RIG_CAN_RENEGOTIATE_AS_CLIENT) == 0) {
+    return cell.client + " cannot start a renegotiation as a client";
+  }
+  if ((abilities.server & RIG_CAN_RENEGOTIATE_AS_SERVER) == 0) {
+    return cell.server + " cannot start a renegotiation as a server";
+  }
+  return std::nullopt;
+}
+
 }  // namespace rig::recipe

@@ -64,5 +64,7 @@ std::optional<std::string> needs_half_close(const Cell& cell, const Abilities& a
 std::optional<std::string> needs_close_over_input(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_threads(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_pause(const Cell& cell, const Abilities& abilities);
+std::optional<std::string> needs_key_updates(const Cell& cell, const Abilities& abilities);
+std::optional<std::string> needs_renegotiation(const Cell& cell, const Abilities& abilities);
 
 }  // namespace rig::recipe

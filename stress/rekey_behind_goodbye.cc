@@ -6,13 +6,8 @@ namespace {
 using namespace recipe;
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  if (cell.tls != TlsChoice::tls13) {
-    return "key updates are a thing of TLS 1.3";
-  }
-  if (!both(abilities, RIG_CAN_UPDATE_KEYS)) {
-    return "keys cannot be updated by " + cell.client + "~" + cell.server;
-  }
-  return needs_pause(cell, abilities);
+  const auto no_updates = needs_key_updates(cell, abilities);
+  return no_updates.has_value() ? no_updates : needs_pause(cell, abilities);
 }
 
 // The server hears nothing while the client says goodbye, and asks for new keys: the library of the client is to

@@ -6,14 +6,8 @@ namespace {
 using namespace recipe;
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  if (cell.tls != TlsChoice::tls12) {
-    return "renegotiation is a thing of TLS 1.2";
-  }
-  if ((abilities.client & RIG_CAN_RENEGOTIATE_AS_CLIENT) == 0) {
-    return cell.client + " cannot start a renegotiation as a client";
-  }
-  if ((abilities.server & RIG_CAN_RENEGOTIATE_AS_SERVER) == 0) {
-    return cell.server + " cannot start a renegotiation as a server";
+  if (const auto none = needs_renegotiation(cell, abilities); none.has_value()) {
+    return none;
   }
   if (!both(abilities, RIG_CAN_RENEGOTIATE_IN_FLIGHT)) {
     return "renegotiation with data under way is not supported by " + cell.client + "~" + cell.server;

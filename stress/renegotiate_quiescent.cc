@@ -5,19 +5,6 @@ namespace {
 
 using namespace recipe;
 
-std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  if (cell.tls != TlsChoice::tls12) {
-    return "renegotiation is a thing of TLS 1.2";
-  }
-  if ((abilities.client & RIG_CAN_RENEGOTIATE_AS_CLIENT) == 0) {
-    return cell.client + " cannot start a renegotiation as a client";
-  }
-  if ((abilities.server & RIG_CAN_RENEGOTIATE_AS_SERVER) == 0) {
-    return cell.server + " cannot start a renegotiation as a server";
-  }
-  return std::nullopt;
-}
-
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("renegotiate_quiescent", cell, size, seed);
   // Connection 0 is renegotiated by the client, connection 1 by the server.
@@ -47,7 +34,7 @@ const Suite& renegotiate_quiescent_suite() {
   static const Suite suite{
       .name = "renegotiate_quiescent",
       .sentence = "either side renegotiates while nothing is under way, and traffic goes on afterwards",
-      .unfit = unfit,
+      .unfit = needs_renegotiation,
       .make = make};
   return suite;
 }
