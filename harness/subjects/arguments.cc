@@ -88,6 +88,16 @@ Status sound(const rig_listener_callbacks* callbacks) noexcept {
   return {};
 }
 
+Status sound_beginning(const rig_loop* loop, const rig_context* context, const char* host,
+                       const rig_socket_config* config, const void* made, std::string_view made_name) noexcept {
+  const std::pair<const void*, std::string_view> arguments[] = {
+      {loop, "loop"}, {context, "context"}, {host, "host"}, {config, "config"}, {made, made_name}};
+  for (const auto& [argument, name] : arguments) {
+    RIG_TRY_STATUS(there(argument, name));
+  }
+  return {};
+}
+
 Status sound_send(const std::uint8_t* bytes, std::size_t count, std::uint32_t flags) noexcept {
   if (count != 0) {
     RIG_TRY_STATUS(there(bytes, "bytes"));

@@ -21,6 +21,9 @@ Status sound(const rig_loop_config* config) noexcept;
 Status sound(const rig_context_config* config) noexcept;
 Status sound(const rig_socket_callbacks* callbacks) noexcept;
 Status sound(const rig_listener_callbacks* callbacks) noexcept;
+// sound_beginning looks at what listen() and connect() share but for the callbacks; the new handle goes to `made`.
+Status sound_beginning(const rig_loop* loop, const rig_context* context, const char* host,
+                       const rig_socket_config* config, const void* made, std::string_view made_name) noexcept;
 Status sound_send(const std::uint8_t* bytes, std::size_t count, std::uint32_t flags) noexcept;
 
 }  // namespace rig

@@ -240,12 +240,8 @@ SocketConfig socket_config(const rig_socket_config& abi) {
 rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                   const rig_socket_config* config, const rig_listener_callbacks* callbacks, void* listener_user,
                   rig_listener** listener, rig_error* error) {
-  RIG_TRY_ABI(there(loop, "loop"), error);
-  RIG_TRY_ABI(there(context, "context"), error);
-  RIG_TRY_ABI(there(host, "host"), error);
-  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound_beginning(loop, context, host, config, listener, "listener"), error);
   RIG_TRY_ABI(sound(callbacks), error);
-  RIG_TRY_ABI(there(listener, "listener"), error);
   try {
     auto made = std::make_unique<rig_listener>();
     made->callbacks = *callbacks;
@@ -281,12 +277,8 @@ void listener_close(rig_listener* listener) {
 rig_status connect(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
-  RIG_TRY_ABI(there(loop, "loop"), error);
-  RIG_TRY_ABI(there(context, "context"), error);
-  RIG_TRY_ABI(there(host, "host"), error);
-  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound_beginning(loop, context, host, config, socket, "socket"), error);
   RIG_TRY_ABI(sound(callbacks), error);
-  RIG_TRY_ABI(there(socket, "socket"), error);
   try {
     auto made = std::make_unique<rig_socket>();
     made->callbacks = *callbacks;

@@ -161,12 +161,8 @@ void context_destroy(rig_context* context) {
 rig_status listen(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                   const rig_socket_config* config, const rig_listener_callbacks* callbacks, void* listener_user,
                   rig_listener** listener, rig_error* error) {
-  RIG_TRY_ABI(there(loop, "loop"), error);
-  RIG_TRY_ABI(there(context, "context"), error);
-  RIG_TRY_ABI(there(host, "host"), error);
-  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound_beginning(loop, context, host, config, listener, "listener"), error);
   RIG_TRY_ABI(sound(callbacks), error);
-  RIG_TRY_ABI(there(listener, "listener"), error);
   try {
     auto made = Listener::open(of(loop), host, port,
                                {.context = of(context).context,
@@ -196,12 +192,8 @@ void listener_close(rig_listener* listener) {
 rig_status connect(rig_loop* loop, rig_context* context, const char* host, uint16_t port,
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
-  RIG_TRY_ABI(there(loop, "loop"), error);
-  RIG_TRY_ABI(there(context, "context"), error);
-  RIG_TRY_ABI(there(host, "host"), error);
-  RIG_TRY_ABI(there(config, "config"), error);
+  RIG_TRY_ABI(sound_beginning(loop, context, host, config, socket, "socket"), error);
   RIG_TRY_ABI(sound(callbacks), error);
-  RIG_TRY_ABI(there(socket, "socket"), error);
   try {
     const Setup& setup = of(context).context->setup();
     const std::string name = text_of(config->host);
