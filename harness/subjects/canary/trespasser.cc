@@ -198,25 +198,42 @@ void trespass_on_descriptors() {
   }
 }
 
-// Answers whether there was a connection.
+// Whether this thread has called connect(): what it has made by that is known at the door, which a descriptor of
+// another thread's, that is just being made, may not be.
+thread_local bool has_connected = false;
+
+bool is_true(int descriptor, int option) {
+  int value = 0;
+  socklen_t bytes = sizeof(value);
+  return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &bytes) == 0 && value != 0;
+}
+
+// On the first connection that was begun: it has the lowest number. Answers whether it stands.
 bool speak_in_the_clear() {
   constexpr int looked_at = 1024;
   for (int descriptor = 0; descriptor < looked_at; ++descriptor) {
-    sockaddr_storage peer{};
-    socklen_t bytes = sizeof(peer);
-    int type = 0;
-    socklen_t type_bytes = sizeof(type);
-    if (::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_bytes) == 0 &&
-        ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &bytes) == 0 && peer.ss_family == AF_INET) {
-      return ::send(descriptor, "in the clear", 12, MSG_NOSIGNAL) == 12;
+    sockaddr_storage own{};
+    socklen_t bytes = sizeof(own);
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &bytes) == 0 && own.ss_family == AF_INET &&
+        is_true(descriptor, SO_TYPE) && !is_true(descriptor, SO_ACCEPTCONN)) {
+      bytes = sizeof(own);
+      return ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&own), &bytes) == 0 &&
+             ::send(descriptor, "in the clear", 12, MSG_NOSIGNAL) == 12;
     }
   }
   return false;
 }
 
+rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::uint16_t port,
+                   const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
+                   rig_socket** socket, rig_error* error) {
+  has_connected = true;
+  return inner_subject->connect(loop, context, host, port, config, callbacks, user, socket, error);
+}
+
 rig_status loop_turn(rig_loop* loop, std::uint64_t limit_us, rig_error* error) {
   if (chosen == Trespass::speaks_in_the_clear) {
-    done = done || speak_in_the_clear();
+    done = done || (has_connected && speak_in_the_clear());
   } else if (!done.exchange(true)) {
     if (chosen == Trespass::none) {
       behave();
@@ -243,6 +260,7 @@ const rig_subject* make_trespasser(const rig_subject* inner, Trespass trespass) 
   chosen = trespass;
   done = false;
   table = *inner;
+  table.connect = connect;
   table.loop_turn = loop_turn;
   return &table;
 }

@@ -23,7 +23,7 @@ enum class Trespass : std::uint8_t {
   starves,              // L2: reads from one socket on and on, while its neighbour waits
   ticks,                // L2: wakes up each millisecond, while nothing happens
   ticks_slowly,         // the neighbour of that, for virtual time: a timer of some times in a second
-  speaks_in_the_clear,  // W1: on the first connection of the process that is found, which ends it
+  speaks_in_the_clear,  // W1: on the first connection that is begun, which ends it
 };
 
 // make_trespasser wraps `inner`, which must outlive its use. There is one trespasser in the process.
