@@ -202,22 +202,21 @@ void trespass_on_descriptors() {
 // another thread's, that is just being made, may not be.
 thread_local bool has_connected = false;
 
-bool is_true(int descriptor, int option) {
+// An option of a socket's; -1: it is no socket.
+int option_of(int descriptor, int option) {
   int value = 0;
   socklen_t bytes = sizeof(value);
-  return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &bytes) == 0 && value != 0;
+  return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &bytes) == 0 ? value : -1;
 }
 
 // On the first connection that was begun: it has the lowest number. Answers whether it stands.
 bool speak_in_the_clear() {
   constexpr int looked_at = 1024;
   for (int descriptor = 0; descriptor < looked_at; ++descriptor) {
-    sockaddr_storage own{};
-    socklen_t bytes = sizeof(own);
-    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &bytes) == 0 && own.ss_family == AF_INET &&
-        is_true(descriptor, SO_TYPE) && !is_true(descriptor, SO_ACCEPTCONN)) {
-      bytes = sizeof(own);
-      return ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&own), &bytes) == 0 &&
+    if (option_of(descriptor, SO_DOMAIN) == AF_INET && option_of(descriptor, SO_ACCEPTCONN) == 0) {
+      sockaddr_storage peer{};
+      socklen_t bytes = sizeof(peer);
+      return ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &bytes) == 0 &&
              ::send(descriptor, "in the clear", 12, MSG_NOSIGNAL) == 12;
     }
   }
