@@ -7,8 +7,7 @@ using namespace recipe;
 
 // The run closes the server over what it has not read.
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  const auto no_close = needs_close_over_input(cell, abilities);
-  return no_close.has_value() ? no_close : needs_pause(cell, abilities);
+  return first_of({needs_close_over_input(cell, abilities), needs_pause(cell, abilities)});
 }
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {

@@ -77,9 +77,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
 }
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  const auto outside = needs_lab(cell, abilities);
-  const auto no_tls = needs_tls(cell, abilities);
-  return outside.has_value() ? outside : no_tls.has_value() ? no_tls : needs_pause(cell, abilities);
+  return first_of({needs_lab(cell, abilities), needs_tls(cell, abilities), needs_pause(cell, abilities)});
 }
 
 }  // namespace

@@ -6,8 +6,7 @@ namespace {
 using namespace recipe;
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  const auto no_half = needs_half_close(cell, abilities);
-  return no_half.has_value() ? no_half : needs_pause(cell, abilities);
+  return first_of({needs_half_close(cell, abilities), needs_pause(cell, abilities)});
 }
 
 // 0: the client has ops pending when the server's end comes, and goes on sending; the server reads on only then.

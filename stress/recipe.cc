@@ -1,5 +1,6 @@
 #include "stress/recipe.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace rig::recipe {
@@ -106,6 +107,11 @@ bool both(const Abilities& abilities, std::uint32_t bits) {
 
 std::optional<std::string> fits(const Cell&, const Abilities&) {
   return std::nullopt;
+}
+
+std::optional<std::string> first_of(std::initializer_list<std::optional<std::string>> reasons) {
+  const auto* const found = std::ranges::find_if(reasons, [](const auto& reason) { return reason.has_value(); });
+  return found != reasons.end() ? *found : std::nullopt;
 }
 
 std::optional<std::string> needs_tls(const Cell& cell, const Abilities&) {

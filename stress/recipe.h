@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,6 +59,8 @@ bool both(const Abilities& abilities, std::uint32_t bits);
 
 // fits is an unfit() that fits every cell; the others say why not.
 std::optional<std::string> fits(const Cell& cell, const Abilities& abilities);
+// first_of answers the first reason that there is.
+std::optional<std::string> first_of(std::initializer_list<std::optional<std::string>> reasons);
 std::optional<std::string> needs_tls(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_lab(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_half_close(const Cell& cell, const Abilities& abilities);

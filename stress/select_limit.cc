@@ -16,8 +16,7 @@ std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
     return "only select has such a limit";
   }
   // Without a handshake nothing tells a client that its server was not made.
-  const auto no_tls = needs_tls(cell, abilities);
-  return no_tls.has_value() ? no_tls : needs_lab(cell, abilities);
+  return first_of({needs_tls(cell, abilities), needs_lab(cell, abilities)});
 }
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {

@@ -32,8 +32,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
 }
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  const auto no_tls = needs_tls(cell, abilities);
-  return no_tls.has_value() ? no_tls : needs_threads(cell, abilities);
+  return first_of({needs_tls(cell, abilities), needs_threads(cell, abilities)});
 }
 
 }  // namespace

@@ -6,8 +6,7 @@ namespace {
 using namespace recipe;
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  const auto no_updates = needs_key_updates(cell, abilities);
-  return no_updates.has_value() ? no_updates : needs_pause(cell, abilities);
+  return first_of({needs_key_updates(cell, abilities), needs_pause(cell, abilities)});
 }
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {

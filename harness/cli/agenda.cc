@@ -30,23 +30,6 @@ std::vector<Case> mixed(std::vector<Case> cases, std::uint64_t seed) {
   return ordered;
 }
 
-// set_weather gives a scenario random faults, unless its suite has chosen the faults or the schedule itself, or means
-// its handshakes to meet a deadline: weather costs time. An alert has one try, so where the peer is to be told by one,
-// no send would block that need not.
-void set_weather(Weather weather, Scenario& scenario) {
-  constexpr Weather turns[] = {Weather::adversarial, Weather::calm, Weather::strict};
-  if (scenario.cell.world != World::lab || scenario.memory_may_fail || !scenario.lab.faults.empty() ||
-      scenario.lab.policy != lab::PolicyKind::by_seed || scenario.settings.handshake_timeout_us != 0) {
-    return;
-  }
-  Weather chosen = weather == Weather::by_seed ? turns[scenario.seed % std::size(turns)] : weather;
-  if (chosen == Weather::adversarial && scenario.settings.strangers) {
-    chosen = Weather::strict;
-  }
-  scenario.lab.random_faults = chosen != Weather::calm;
-  scenario.lab.profile = chosen == Weather::adversarial ? lab::Profile::adversarial : lab::Profile::strict;
-}
-
 }  // namespace
 
 Agenda::Agenda(const RunCommand& command, std::vector<Case> cases)

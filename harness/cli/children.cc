@@ -105,9 +105,6 @@ Status Children::start(std::size_t id, const Scenario& scenario, const rig_subje
     return std::unexpected(error);
   }
   const bool in_lab = scenario.cell.world == World::lab;
-  if (in_lab) {
-    static_cast<void>(lab::interposed());  // what is looked up here, no child looks up again; each judges it itself
-  }
   const Place place{.processor = in_lab ? free_processor() : 0, .recorder = in_lab ? take_recorder() : nullptr};
   const pid_t pid = ::fork();
   if (pid == 0) {

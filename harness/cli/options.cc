@@ -107,7 +107,7 @@ void add_run(Parser& parser) {
   verb.add_option("--weather", typed.weather,
                   "in the lab: calm, strict (calls are cut short and interrupted, as Linux does it), adversarial (also "
                   "what only POSIX allows), or by-seed (default): each in turn")
-      ->option_text("WHICH");
+      ->type_name("WHICH");
   verb.add_option("--no-memory", typed.no_memory,
                   "in the lab: each place of the subject that allocates fails in turn, once, sticky (and each one from "
                   "there on) or both")

@@ -13,6 +13,7 @@
 #include "harness/scenario/runner.h"
 #include "harness/scenario/scenario.h"
 #include "stress/suite.h"
+#include "stress/weather.h"
 
 namespace rig::cli {
 
@@ -48,11 +49,6 @@ struct Selection {
 
 // NoMemory is how allocations fail: one alone, or each from there on, or both in turn.
 enum class NoMemory : std::uint8_t { once, sticky, both };
-
-// Weather is what the lab's kernel does besides the schedule. calm: what it must. strict: calls are cut short and
-// interrupted as Linux does it, where the seed says so. adversarial: also what only POSIX allows (errno noise, spurious
-// readiness, a connect that is done at once). by_seed: each of them in turn.
-enum class Weather : std::uint8_t { by_seed, calm, strict, adversarial };
 
 // Order is how the cases of one seed follow each other. mixed: the suites take turns, and the cells of each come as the
 // first seed shuffles them, so that a short run meets a bit of everything.

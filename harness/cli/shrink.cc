@@ -1,5 +1,4 @@
 #include "harness/scenario/shrink.h"
-#include "harness/scenario/lab_world.h"
 
 #include <cstdio>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include "harness/cli/selection.h"
 #include "harness/cli/verbs.h"
 #include "harness/cli/words.h"
+#include "harness/scenario/lab_world.h"
 #include "harness/scenario/text.h"
 
 namespace rig::cli {

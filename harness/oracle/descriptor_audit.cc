@@ -18,7 +18,7 @@ DescriptorAudit::DescriptorAudit(ViolationLog& log) : log_(&log) {
 
 // Two sessions of one slot push each other out, and are then not judged until their next use.
 DescriptorAudit::Binding& DescriptorAudit::binding(const void* session) noexcept {
-  return bindings_[(reinterpret_cast<std::uintptr_t>(session) >> 4) * 0x9e3779b97f4a7c15u >> 54];
+  return bindings_[session_slot(session)];
 }
 
 bool DescriptorAudit::is_socket(int descriptor) noexcept {

@@ -11,6 +11,7 @@
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/reported_sites.h"
+#include "harness/oracle/session_slot.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -67,7 +68,7 @@ class DescriptorAudit {
   // after_fork makes it usable in a child process. Thread: the only one.
   void after_fork() noexcept { lock_.unlock(); }
 
-  static constexpr std::size_t sessions_max = 1024;
+  static constexpr std::size_t sessions_max = session_slots_max;
   static constexpr std::size_t collected_max = 64;
 
  private:

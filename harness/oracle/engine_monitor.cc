@@ -54,8 +54,7 @@ EngineMonitor::EngineMonitor(ViolationLog& log)
 
 // Open addressing; a free slot ends a search.
 EngineMonitor::Session* EngineMonitor::find(const void* key, bool insert, TlsLibrary library) noexcept {
-  const std::size_t home = (reinterpret_cast<std::uintptr_t>(key) >> 4) * 0x9e3779b97f4a7c15u >> 54;
-  static_assert(sessions_max == std::size_t{1} << (64 - 54));
+  const std::size_t home = session_slot(key);
   for (std::size_t i = 0; i < sessions_max; ++i) {
     Session& slot = (*sessions_)[(home + i) % sessions_max];
     if (slot.key == key) {

@@ -8,6 +8,7 @@
 #include "harness/base/library_door.h"
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/reported_sites.h"
+#include "harness/oracle/session_slot.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -38,7 +39,7 @@ class EngineMonitor {
   // after_fork makes it usable in a child whose parent had it locked. Thread: the only one.
   void after_fork() noexcept { lock_.unlock(); }
 
-  static constexpr std::size_t sessions_max = 1024;
+  static constexpr std::size_t sessions_max = session_slots_max;
 
  private:
   // User is the thread that is in a session.

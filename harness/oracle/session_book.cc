@@ -37,8 +37,7 @@ bool is_told(const DoorCall& call) {
 
 // Two sessions of one slot push each other out.
 SessionBook::Session& SessionBook::slot(const void* key) noexcept {
-  static_assert(sessions_max == std::size_t{1} << (64 - 54));
-  return sessions_[(reinterpret_cast<std::uintptr_t>(key) >> 4) * 0x9e3779b97f4a7c15u >> 54];
+  return sessions_[session_slot(key)];
 }
 
 SessionBook::Thread& SessionBook::thread_of(std::uint32_t thread) noexcept {

@@ -9,6 +9,7 @@
 #include "harness/base/library_door.h"
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_table.h"
+#include "harness/oracle/session_slot.h"
 
 namespace rig {
 
@@ -30,7 +31,7 @@ class SessionBook {
   // bytes waits for room". Empty if no session is known there.
   std::string last_asked(int descriptor);
 
-  static constexpr std::size_t sessions_max = 1024;
+  static constexpr std::size_t sessions_max = session_slots_max;
 
  private:
   struct Session {

@@ -57,16 +57,16 @@ std::string TcpSocket::describe() const {
 }
 
 Place TcpSocket::place() const {
-  Place here = wire != nullptr ? wire->place(side) : Place{};
-  here.may_block = error == 0 && (state == TcpState::connected || state == TcpState::listening);
+  Place here;
+  const bool connecting = state == TcpState::connecting;
   if (wire != nullptr) {
-    return here;
-  }
-  const auto named = kernel().connections.find(state == TcpState::connecting ? remote.port : local.port);
-  if (named != kernel().connections.end()) {
+    here = wire->place(side);
+  } else if (const auto named = kernel().connections.find(connecting ? remote.port : local.port);
+             named != kernel().connections.end()) {
     here.connection = named->second;
-    here.side = state == TcpState::connecting ? FaultSide::client : FaultSide::server;
+    here.side = connecting ? FaultSide::client : FaultSide::server;
   }
+  here.may_block = error == 0 && (state == TcpState::connected || state == TcpState::listening);
   return here;
 }
 
@@ -343,8 +343,11 @@ void TcpSocket::on_reset() {
 
 // A FIN counts as a byte, and what a reset has lost stays unacknowledged.
 std::size_t TcpSocket::unsent() {
-  const bool fin = wire != nullptr && out().fin.sent && !out().fin.arrived;
-  return wire == nullptr ? 0 : out().stream.queued() + out().stream.lost + (fin ? 1 : 0);
+  if (wire == nullptr) {
+    return 0;
+  }
+  const Way& way = out();
+  return way.stream.queued() + way.stream.lost + (way.fin.sent && !way.fin.arrived ? 1 : 0);
 }
 
 void TcpSocket::fail(int errno_value) {

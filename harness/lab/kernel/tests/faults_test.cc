@@ -4,6 +4,7 @@
 #include <set>
 #include <span>
 
+#include "harness/lab/allocation.h"
 #include "harness/lab/kernel/kernel.h"
 #include "harness/lab/kernel/state.h"
 #include "harness/lab/kernel/tests/conformance.h"
@@ -366,6 +367,29 @@ TEST(Faults, what_the_seed_injects_is_the_same_run_again_when_it_is_listed) {
     EXPECT_FALSE(kinds.contains(FaultKind::reset));
     EXPECT_FALSE(kinds.contains(FaultKind::error));
   }
+}
+
+// What lies on the stream strikes whoever sends.
+TEST(Faults, the_seed_spares_the_calls_of_the_rig_if_it_is_told_to) {
+  const auto calls_struck = [](Party party) {
+    std::size_t struck = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      Options options;
+      options.seed = seed;
+      options.profile = Profile::adversarial;
+      options.random_faults = options.random_faults_spare_rig = true;
+      const Outcome outcome = run(options, [party] {
+        const Acting who(party);
+        patient_exchange();
+      });
+      struck += static_cast<std::size_t>(std::ranges::count_if(outcome.faults, [](const Fault& one) {
+        return one.kind != FaultKind::delay && one.kind != FaultKind::split && one.kind != FaultKind::coalesce;
+      }));
+    }
+    return struck;
+  };
+  EXPECT_EQ(calls_struck(Party::rig), 0U);
+  EXPECT_GT(calls_struck(Party::subject), 0U);
 }
 
 }  // namespace
