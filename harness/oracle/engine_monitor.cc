@@ -45,52 +45,56 @@ bool only_flushes(const DoorCall& call) {
 
 }  // namespace
 
-EngineMonitor::EngineMonitor(ViolationLog& log)
-    : log_(&log),
-      sessions_(std::make_unique<std::array<Session, sessions_max>>()),
-      recent_(std::make_unique<std::array<Recent, door_threads_max>>()) {
+EngineMonitor::EngineMonitor(ViolationLog& log) : log_(&log) {
   CallStack::prepare();
 }
 
-// Open addressing; a free slot ends a search.
-EngineMonitor::Session* EngineMonitor::find(const void* key, bool insert, TlsLibrary library) noexcept {
-  const std::size_t home = session_slot(key);
-  for (std::size_t i = 0; i < sessions_max; ++i) {
-    Session& slot = (*sessions_)[(home + i) % sessions_max];
-    if (slot.key == key) {
-      return &slot;
-    }
-    if (slot.key == nullptr) {
-      // A quarter stays free, so that searches stay short.
-      if (!insert || live_[0] + live_[1] + live_[2] >= sessions_max / 4 * 3) {
-        return nullptr;
-      }
-      slot = {.key = key, .library = library, .number = next_number_++};
-      ++live_[static_cast<std::size_t>(library)];
-      return &slot;
-    }
+// place is where `key` is, or the free slot that ends the search for it. Open addressing: some slot is always free.
+std::size_t EngineMonitor::place(const void* key) const noexcept {
+  std::size_t at = session_slot(key);
+  for (const Session* slot = sessions_.find(at); slot != nullptr && slot->key != nullptr && slot->key != key;
+       slot = sessions_.find(at)) {
+    at = (at + 1) % sessions_max;
   }
-  return nullptr;
+  return at;
+}
+
+EngineMonitor::Session* EngineMonitor::find(const void* key) const noexcept {
+  Session* const slot = key != nullptr ? sessions_.find(place(key)) : nullptr;
+  return slot != nullptr && slot->key == key ? slot : nullptr;
+}
+
+EngineMonitor::Session* EngineMonitor::insert(const void* key, TlsLibrary library) noexcept {
+  if (Session* const known = find(key); known != nullptr) {
+    return known;
+  }
+  // A quarter stays free, so that searches stay short.
+  Session* const slot = live_[0] + live_[1] + live_[2] < sessions_max / 4 * 3 ? sessions_.make(place(key)) : nullptr;
+  if (slot != nullptr) {
+    *slot = {.key = key, .library = library, .number = next_number_++};
+    ++live_[static_cast<std::size_t>(library)];
+  }
+  return slot;
 }
 
 void EngineMonitor::forget(const void* key) noexcept {
-  Session* const session = find(key, false, TlsLibrary::openssl);
+  Session* const session = find(key);
   if (session == nullptr) {
     return;
   }
   --live_[static_cast<std::size_t>(session->library)];
-  // What lies behind it moves up, or a search would end at the hole.
-  std::size_t at = static_cast<std::size_t>(session - sessions_->data());
+  std::size_t at = place(key);
   *session = {};
-  for (at = (at + 1) % sessions_max; (*sessions_)[at].key != nullptr; at = (at + 1) % sessions_max) {
-    const Session moved = (*sessions_)[at];
-    (*sessions_)[at] = {};
-    --live_[static_cast<std::size_t>(moved.library)];
-    const std::uint32_t next = next_number_;
-    if (Session* const place = find(moved.key, true, moved.library); place != nullptr) {
-      *place = moved;
+  // What lies behind it moves up, or a search would end at the hole.
+  for (at = (at + 1) % sessions_max;; at = (at + 1) % sessions_max) {
+    Session* const slot = sessions_.find(at);
+    if (slot == nullptr || slot->key == nullptr) {
+      return;
     }
-    next_number_ = next;
+    const Session moved = std::exchange(*slot, {});
+    if (Session* const nearer = sessions_.make(place(moved.key)); nearer != nullptr) {
+      *nearer = moved;
+    }
   }
 }
 
@@ -197,7 +201,7 @@ EngineMonitor::Finding EngineMonitor::judge_entry(const DoorCall& call) noexcept
   if (!concerns_session(call.verb)) {
     return {};
   }
-  Session* const session = find(call.session, call.verb != DoorVerb::destroy, call.library);
+  Session* const session = call.verb == DoorVerb::destroy ? find(call.session) : insert(call.session, call.library);
   if (session == nullptr) {
     return {};
   }
@@ -229,6 +233,13 @@ void EngineMonitor::entering(const DoorCall& call) noexcept {
   }
 }
 
+void EngineMonitor::Recent::add(const void* session) noexcept {
+  const auto end = sessions.begin() + static_cast<std::ptrdiff_t>(count);
+  if (count < sessions.size() && std::find(sessions.begin(), end, session) == end) {
+    sessions[count++] = session;
+  }
+}
+
 void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept {
   if (result.outcome == DoorOutcome::fatal || result.outcome == DoorOutcome::broken) {
     session.lost_in = session.lost_in != nullptr ? session.lost_in : call.function;
@@ -238,11 +249,8 @@ void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorRetu
     session.handshake_done = result.outcome == DoorOutcome::done;
   } else if (reads(call.verb)) {
     session.read_on = result.outcome == DoorOutcome::done;
-    Recent& recent = (*recent_)[std::min(call.thread, door_threads_max - 1)];
-    const auto end = recent.sessions.begin() + static_cast<std::ptrdiff_t>(recent.count);
-    if (session.read_on && recent.count < recent.sessions.size() &&
-        std::find(recent.sessions.begin(), end, session.key) == end) {
-      recent.sessions[recent.count++] = session.key;
+    if (Recent* const recent = session.read_on ? recent_.make(call.thread) : nullptr; recent != nullptr) {
+      recent->add(session.key);
     }
   } else if (call.verb == DoorVerb::write) {
     const bool waits = result.outcome == DoorOutcome::want_write && !call.in_handshake;
@@ -265,10 +273,10 @@ void EngineMonitor::left(const DoorCall& call, const DoorReturn& result) noexcep
   const std::lock_guard guard(lock_);
   if (call.verb == DoorVerb::create) {
     forget(call.session);
-    find(call.session, true, call.library);
+    insert(call.session, call.library);
     return;
   }
-  Session* const session = call.verb == DoorVerb::destroy ? nullptr : find(call.session, false, call.library);
+  Session* const session = call.verb == DoorVerb::destroy ? nullptr : find(call.session);
   if (session == nullptr) {
     return;
   }
@@ -293,14 +301,16 @@ void EngineMonitor::waiting(const DoorWait& wait) noexcept {
   std::size_t count = 0;
   {
     const std::lock_guard guard(lock_);
-    Recent& recent = (*recent_)[wait.thread];
-    for (std::size_t i = 0; i < recent.count; ++i) {
-      const Session* const session = find(recent.sessions[i], false, TlsLibrary::openssl);
+    Recent* const recent = recent_.find(wait.thread);
+    for (std::size_t i = 0; recent != nullptr && i < recent->count; ++i) {
+      const Session* const session = find(recent->sessions[i]);
       if (session != nullptr && session->read_on && session->reader.thread_plus_1 == 0) {
         candidates[count++] = {session->key, session->library, session->number};
       }
     }
-    recent.count = 0;
+    if (recent != nullptr) {
+      recent->count = 0;
+    }
   }
   for (std::size_t i = 0; i < count; ++i) {
     const LibraryDoor* const door = library_door(candidates[i].library);
@@ -322,7 +332,7 @@ void EngineMonitor::waiting(const DoorWait& wait) noexcept {
 
 void EngineMonitor::waived(const void* session) noexcept {
   const std::lock_guard guard(lock_);
-  if (Session* const known = find(session, false, TlsLibrary::openssl); known != nullptr) {
+  if (Session* const known = find(session); known != nullptr) {
     known->write.waits = false;
   }
 }

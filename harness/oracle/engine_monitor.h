@@ -3,12 +3,12 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 
 #include "harness/base/library_door.h"
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/reported_sites.h"
 #include "harness/oracle/session_slot.h"
+#include "harness/oracle/sparse_array.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -81,9 +81,13 @@ class EngineMonitor {
   struct Recent {
     std::array<const void*, 16> sessions{};
     std::size_t count = 0;
+
+    void add(const void* session) noexcept;
   };
 
-  Session* find(const void* key, bool insert, TlsLibrary library) noexcept;
+  std::size_t place(const void* key) const noexcept;
+  Session* find(const void* key) const noexcept;
+  Session* insert(const void* key, TlsLibrary library) noexcept;
   void forget(const void* key) noexcept;
   Finding judge_entry(const DoorCall& call) noexcept;
   Finding judge_users(Session& session, const DoorCall& call) noexcept;
@@ -96,8 +100,8 @@ class EngineMonitor {
   ViolationLog* log_;
   ReportedSites sites_;
   SpinLock lock_;
-  std::unique_ptr<std::array<Session, sessions_max>> sessions_;
-  std::unique_ptr<std::array<Recent, door_threads_max>> recent_;
+  SparseArray<Session, sessions_max, 2> sessions_;
+  SparseArray<Recent, door_threads_max, 1> recent_;
   std::array<std::uint32_t, tls_library_count> live_{};
   std::array<std::int64_t, tls_library_count> inits_{};
   std::uint32_t next_number_ = 1;

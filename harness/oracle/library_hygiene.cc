@@ -36,13 +36,13 @@ std::string where_of(TlsLibrary library, std::uint32_t thread) {
 
 }  // namespace
 
-LibraryHygiene::LibraryHygiene(ViolationLog& log, bool poison)
-    : log_(&log), poison_(poison), threads_(std::make_unique<std::array<Thread, door_threads_max>>()) {
+LibraryHygiene::LibraryHygiene(ViolationLog& log, bool poison) : log_(&log), poison_(poison) {
   CallStack::prepare();
 }
 
 LibraryHygiene::Ambient* LibraryHygiene::ambient(std::uint32_t thread, TlsLibrary library) noexcept {
-  return thread < door_threads_max ? &(*threads_)[thread][static_cast<std::size_t>(library)] : nullptr;
+  Thread* const here = threads_.make(thread);
+  return here != nullptr ? &(*here)[static_cast<std::size_t>(library)] : nullptr;
 }
 
 // An entry that came since the last look was left by a call that no door announces.

@@ -4,11 +4,11 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 
 #include "harness/base/call_stack.h"
 #include "harness/base/library_door.h"
 #include "harness/oracle/reported_sites.h"
+#include "harness/oracle/sparse_array.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -73,7 +73,7 @@ class LibraryHygiene {
   ViolationLog* log_;
   bool poison_;
   ReportedSites sites_;
-  std::unique_ptr<std::array<Thread, door_threads_max>> threads_;
+  SparseArray<Thread, door_threads_max, 1> threads_;
 };
 
 }  // namespace rig

@@ -20,13 +20,12 @@ bool would_block(const KernelReturn& result) {
 
 }  // namespace
 
-WakeupAudit::WakeupAudit(ViolationLog& log)
-    : log_(&log), threads_(std::make_unique<std::array<Thread, door_threads_max>>()) {
+WakeupAudit::WakeupAudit(ViolationLog& log) : log_(&log) {
   CallStack::prepare();
 }
 
 WakeupAudit::Thread* WakeupAudit::thread_of(std::uint32_t thread) noexcept {
-  return thread < door_threads_max ? &(*threads_)[thread] : nullptr;
+  return threads_.make(thread);
 }
 
 void WakeupAudit::renew(Thread& thread) noexcept {
@@ -81,11 +80,8 @@ const WakeupAudit::Watched* WakeupAudit::watched_by(int epoll, std::uint64_t dat
 }
 
 std::span<const int> WakeupAudit::reported(std::uint32_t thread) const noexcept {
-  if (thread >= door_threads_max) {
-    return {};
-  }
-  const Thread& here = (*threads_)[thread];
-  return {here.reported.data(), here.reported_count};
+  const Thread* const here = threads_.find(thread);
+  return here != nullptr ? std::span<const int>{here->reported.data(), here->reported_count} : std::span<const int>{};
 }
 
 void WakeupAudit::called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept {

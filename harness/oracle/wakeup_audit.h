@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/reported_sites.h"
+#include "harness/oracle/sparse_array.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -120,7 +120,7 @@ class WakeupAudit {
   SpinLock lock_;
   DescriptorTable<Descriptor> descriptors_;
   std::vector<Watched> watched_;
-  std::unique_ptr<std::array<Thread, door_threads_max>> threads_;
+  SparseArray<Thread, door_threads_max, 1> threads_;
   std::uint64_t next_stretch_ = 1;
 };
 

@@ -12,7 +12,6 @@ namespace rig {
 namespace {
 
 constexpr std::size_t reports_per_wait = 256;
-constexpr std::size_t scratch_bytes = 64 * 1024;
 // A callback may schedule its own socket again (a send from `sent`): so many rounds belong to one turn, the rest waits
 // for the next, so that no socket keeps the poller from being asked.
 constexpr int rounds_per_turn = 16;
@@ -26,8 +25,8 @@ std::uint64_t key_of(std::size_t slot, std::uint32_t generation) {
 Loop::Loop(std::unique_ptr<Poller> poller, bool fast_track)
     : poller_(std::move(poller)),
       fast_track_(fast_track),
-      cipher_buffer_(scratch_bytes),
-      plain_buffer_(scratch_bytes) {}
+      cipher_buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(scratch_bytes)),
+      plain_buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(scratch_bytes)) {}
 
 std::expected<std::shared_ptr<Loop>, Error> Loop::make(PollerKind kind, bool fast_track) noexcept {
   RIG_TRY(poller, make_poller(kind));

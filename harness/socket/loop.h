@@ -119,14 +119,16 @@ class Loop {
   static std::int64_t now_us() noexcept;
 
   // cipher_buffer and plain_buffer are scratch space that the objects of a loop share: one is served at a time.
-  MutableBytes cipher_buffer() noexcept { return cipher_buffer_; }
-  MutableBytes plain_buffer() noexcept { return plain_buffer_; }
+  MutableBytes cipher_buffer() noexcept { return {cipher_buffer_.get(), scratch_bytes}; }
+  MutableBytes plain_buffer() noexcept { return {plain_buffer_.get(), scratch_bytes}; }
 
  private:
   struct Slot {
     std::shared_ptr<LoopObject> object;
     std::uint32_t generation = 0;
   };
+
+  static constexpr std::size_t scratch_bytes = 64 * 1024;
 
   Loop(std::unique_ptr<Poller> poller, bool fast_track);
   std::expected<std::size_t, Error> poll_once(std::int64_t timeout_us);
@@ -141,8 +143,8 @@ class Loop {
   TimerQueue timers_;
   std::size_t timers_reserved_ = 0;
   bool look_again_ = false;
-  Bytes cipher_buffer_;
-  Bytes plain_buffer_;
+  std::unique_ptr<std::uint8_t[]> cipher_buffer_;
+  std::unique_ptr<std::uint8_t[]> plain_buffer_;
 
   mutable Mutex mutex_;
   std::vector<Slot> slots_ RIG_GUARDED_BY(mutex_);

@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdio>
 #include <thread>
+#include <vector>
 
+#include "harness/oracle/session_slot.h"
 #include "harness/oracle/tests/door_events.h"
 
 namespace rig {
@@ -285,6 +287,38 @@ TEST_F(EngineMonitorTest, ADefectOnABusyPathIsOneReport) {
     call(again, fatal);
   }
   EXPECT_EQ(log_.count(), 1u);
+}
+
+TEST_F(EngineMonitorTest, SessionsOfOneSlotAreToldApartAndKeepWhatIsKnownOfThem) {
+  const std::size_t slot = session_slot(at(1));
+  std::vector<const void*> sessions;
+  for (std::uintptr_t address = 1; sessions.size() < 6; ++address) {
+    const std::size_t here = session_slot(at(address * 16));
+    if (here == slot || here == (slot + 1) % session_slots_max) {
+      sessions.push_back(at(address * 16));
+    }
+  }
+  const auto on = [&](const void* session, DoorVerb verb) {
+    DoorCall one = made(verb);
+    one.session = session;
+    return one;
+  };
+  std::size_t reports = 0;
+  for (const void* survivor : sessions) {
+    for (const void* session : sessions) {
+      call(on(session, create));
+      call(on(session, read), session == survivor ? fatal : done);
+    }
+    for (const void* session : sessions) {
+      if (session != survivor) {
+        call(on(session, destroy));
+      }
+    }
+    EXPECT_EQ(log_.count(), reports);
+    call(on(survivor, read));
+    EXPECT_EQ(log_.count(), ++reports);
+    call(on(survivor, destroy));
+  }
 }
 
 TEST_F(EngineMonitorTest, SessionsComeAndGoWithoutEnd) {
