@@ -411,6 +411,9 @@ Relay* Run::relay_of(const End& end) {
 
 void Run::arrive(std::uint64_t label) {
   ++alignments_.at(label).arrived;
+  if (aligned(label)) {
+    signal_.changed();
+  }
 }
 
 bool Run::aligned(std::uint64_t label) {

@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "harness/lab/lab.h"
+
 namespace rig {
 namespace {
 
@@ -220,9 +222,11 @@ Script::Try Script::try_align(const Step& step) {
   if (!std::exchange(arrived_in_step_, true)) {
     world_.arrive(step.count);
   }
-  // Spinning, so that all start within nanoseconds of each other; a loop's thread must go on turning instead.
+  // Spinning, so that all start within nanoseconds of each other. A loop's thread must go on turning instead, and in
+  // the lab, where one thread runs at a time and the seed says who is next, turns of the others would be all that is
+  // spent.
   while (!world_.aligned(step.count)) {
-    if (thread_.where == Where::loop) {
+    if (thread_.where == Where::loop || lab::running()) {
       return Try::blocked;
     }
     if (world_.signal().stopped()) {
