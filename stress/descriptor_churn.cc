@@ -51,7 +51,7 @@ void plan_wave(Scenario& scenario, std::uint32_t wave, bool last) {
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("descriptor_churn", cell, size, seed);
-  const auto waves = static_cast<std::uint32_t>(by_size(size, 5, 20, 500));
+  const auto waves = static_cast<std::uint32_t>(by_size(size, 3, 20, 500));
   scenario.settings.connections = waves * per_wave;
   scenario.settings.one_loop = true;
   scenario.ops_may_fail = true;

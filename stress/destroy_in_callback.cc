@@ -94,11 +94,18 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
   Planter planter(scenario, by_size(size, 3, 20, 200));
-  for (const Event event : {Event::connected, Event::data, Event::sent, Event::writable, Event::ended, Event::closed}) {
-    planter.plant(Side::client, event);
+  // Each connection is a handshake. Where a run is to be short the seed says whose callbacks are asked.
+  const std::uint64_t asked = size == Size::tiny ? pick(cell, seed, 2) : 2;
+  if (asked != 1) {
+    for (const Event event :
+         {Event::connected, Event::data, Event::sent, Event::writable, Event::ended, Event::closed}) {
+      planter.plant(Side::client, event);
+    }
   }
-  for (const Event event : {Event::accepted, Event::connected, Event::data, Event::ended, Event::closed}) {
-    planter.plant(Side::server, event);
+  if (asked != 0) {
+    for (const Event event : {Event::accepted, Event::connected, Event::data, Event::ended, Event::closed}) {
+      planter.plant(Side::server, event);
+    }
   }
   planter.finish();
   scenario.reactions.push_back(when(Side::server, 0, Event::accepted, Verb::stop_listening));

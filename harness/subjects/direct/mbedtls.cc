@@ -28,6 +28,10 @@ using Ssl = InPlace<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 // The suites for a pre-shared key, of which every library has one.
 constexpr int psk_suites[] = {MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256, 0};
 
+// The list that 2.28 has by itself begins with the largest, and a server takes its own first.
+constexpr mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
+                                           MBEDTLS_ECP_DP_NONE};
+
 // system_failed is what a callback answers when the system refused; its number is kept in the session.
 constexpr int system_failed = MBEDTLS_ERR_ERROR_GENERIC_ERROR;
 
@@ -223,6 +227,7 @@ int MbedtlsSession::configure() {
   }
   mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
   mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, drbg_.get());
+  mbedtls_ssl_conf_curves(config, curves);
   mbedtls_ssl_conf_authmode(config, setup().verifies() ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
   mbedtls_ssl_conf_ca_chain(config, authorities_.get(), nullptr);
   if (setup().has_key()) {
