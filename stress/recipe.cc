@@ -91,6 +91,27 @@ void demand_async(Scenario& scenario) {
 }
 
 // Below a loopback segment (64 KiB) the kernel's silly-window rules make each turn of the window cost 200 ms.
+// A known report: N-1 of N echoes arrive with synchronous sends, and all of them once a print is added.
+void echo_load(Scenario& scenario, Verb echo) {
+  constexpr std::uint64_t bytes = 512;
+  using Rounds = std::vector<std::uint64_t>;
+  const Rounds rounds = scenario.size == Size::tiny    ? Rounds{30}
+                        : scenario.size == Size::quick ? Rounds{100, 200}
+                                                       : Rounds{100, 200, 10'000};
+  std::vector<Step> steps{connect(), await(Condition::connected)};
+  std::uint64_t echoed = 0;
+  for (const std::uint64_t ops : rounds) {
+    steps.push_back(send(ops, bytes, bytes));
+    steps.push_back(await(Condition::received));
+    echoed += ops * bytes;
+  }
+  steps.push_back(await(Condition::sent));
+  scenario.reactions.push_back(when(Side::server, {}, Event::data, echo));
+  scenario.threads.push_back(on_loop(Side::client, {}, steps));
+  scenario.reaches.push_back({.counter = "bytes", .at_least = echoed * 2});
+  demand_async(scenario);
+}
+
 void tight(Scenario& scenario) {
   const bool tiny = scenario.size == Size::tiny;
   scenario.settings.kernel_send_bytes = tiny ? 4096 : 64 * 1024;

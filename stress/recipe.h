@@ -50,6 +50,9 @@ Expectation expect(Side side, std::optional<std::uint32_t> connection, Event eve
 // demand_async makes a run with fast track off vacuous unless every op was pending.
 void demand_async(Scenario& scenario);
 
+// echo_load is a client that sends hundreds of small messages, all of which the server answers by `echo`.
+void echo_load(Scenario& scenario, Verb echo);
+
 // tight gives the connections small kernel buffers, so that little data is enough to block a sender.
 void tight(Scenario& scenario);
 
