@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 #include "harness/lab/allocation.h"
@@ -194,16 +195,38 @@ void KernelWatch::assign(WireSide side, std::uint16_t port, int descriptor) noex
   }
 }
 
+// A layer that asks hears of a reset here as well: by the error that the socket had, or since the peer of a stream that
+// it has not ended is gone.
+void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
+  const std::string_view function = call.function;
+  const bool asks_error = function == "getsockopt" && call.level == SOL_SOCKET && call.option == SO_ERROR;
+  int value = 0;
+  if (asks_error && result.error == 0) {
+    std::memcpy(&value, call.value, sizeof(value));
+  }
+  const bool has_failed = asks_error && value != 0;
+  const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
+  if (line.tap != nullptr && line.carried && (has_failed || has_no_peer)) {
+    line.tap->cut();
+  }
+}
+
 // The part of a call that concerns connections, with the lock held.
 void KernelWatch::learn(const KernelCall& call, const KernelReturn& result) noexcept {
+  const Descriptor* const known = descriptors_.find(call.descriptor);
+  Line* const line = known != nullptr ? known->line : nullptr;
+  if (line != nullptr && call.verb == KernelVerb::option) {
+    note_option(*line, call, result);
+  } else if (line != nullptr && call.verb == KernelVerb::shutdown && result.error == 0) {
+    line->ended = true;
+  }
   if (call.verb == KernelVerb::connect && (result.error == 0 || result.error == EINPROGRESS)) {
     assign(WireSide::client, port_of(call.address), call.descriptor);
   } else if (call.verb == KernelVerb::accept && result.error == 0) {
-    const Descriptor* const listener = descriptors_.find(call.descriptor);
-    assign(WireSide::server, listener != nullptr ? listener->port : 0, static_cast<int>(result.result));
+    assign(WireSide::server, known != nullptr ? known->port : 0, static_cast<int>(result.result));
   } else if (call.verb == KernelVerb::option && call.address != nullptr && result.error == 0) {
-    if (Descriptor* const known = descriptors_.make(call.descriptor); known != nullptr) {
-      known->port = port_of(call.address);
+    if (Descriptor* const named = descriptors_.make(call.descriptor); named != nullptr) {
+      named->port = port_of(call.address);
     }
   } else if (call.verb == KernelVerb::watch && result.error == 0) {
     const std::uint32_t events = call.operation == EPOLL_CTL_DEL ? 0 : call.events;

@@ -93,6 +93,7 @@ class KernelWatch final : public KernelObserver {
     bool carried = false;
     std::uint64_t sent_bytes = 0;
     bool closed = false;
+    bool ended = false;  // by a shutdown of its own
     Seen received = {};
     Seen sent = {};
     bool wants_input = false;  // by the last wait, or the registration
@@ -106,6 +107,7 @@ class KernelWatch final : public KernelObserver {
   void assign(WireSide side, std::uint16_t port, int descriptor) noexcept;
   void learn(const KernelCall& call, const KernelReturn& result) noexcept;
   WireTap* carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
+  void note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
   void note_interest(const KernelWait& wait) noexcept;
   void note_interest(int descriptor, bool input, bool room) noexcept;
   Line* find(WireSide side, std::uint32_t connection) noexcept;
