@@ -91,8 +91,10 @@ void Run::announce(std::uint32_t index, std::uint16_t listener_port) {
   if (asks_wire()) {
     rules = {.tls13 = scenario_.cell.tls == TlsChoice::tls13, .renegotiates = scenario_.settings.renegotiation};
   }
-  kernel_watch_->announce(WireSide::client, index, connections_[index].port, rules);
-  kernel_watch_->announce(WireSide::server, index, listener_port, rules);
+  const auto pushes_of = [](const std::unique_ptr<End>& end) { return end ? &end->pushes() : nullptr; };
+  const Connection& connection = connections_[index];
+  kernel_watch_->announce(WireSide::client, index, connection.port, rules, pushes_of(connection.client));
+  kernel_watch_->announce(WireSide::server, index, listener_port, rules, pushes_of(connection.server));
 }
 
 void Run::cut(std::uint32_t connection) noexcept {
