@@ -59,6 +59,7 @@ void fit_settings(Scenario& scenario) {
   if (scenario.cell.tls == TlsChoice::none && settings.peer != Peer::nobody) {
     settings.peer = Peer::subject;  // what a raw program says in the clear would be taken for the stream
   }
+  settings.refused = settings.peer == Peer::subject ? std::min(settings.refused, settings.connections - 1) : 0;
   settings.says = std::clamp(settings.says, 1U, FuzzLimits::says);
   bound(settings.kernel_send_bytes, FuzzLimits::kernel_bytes_min, FuzzLimits::kernel_bytes_max);
   bound(settings.kernel_recv_bytes, FuzzLimits::kernel_bytes_min, FuzzLimits::kernel_bytes_max);

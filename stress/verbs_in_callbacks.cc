@@ -1,5 +1,6 @@
 #include <array>
 
+#include "harness/subjects/subjects.h"
 #include "stress/recipe.h"
 
 namespace rig {
@@ -19,16 +20,51 @@ constexpr std::array verbs{Verb::say,          Verb::pause,      Verb::resume,
                            Verb::open_another, Verb::half_close, Verb::close_graceful,
                            Verb::close_abort,  Verb::destroy,    Verb::stop_listening};
 
-// acts_of lists what a cell has of them: an op that completes at once has no `sent`, and none is ever refused.
+Abilities abilities_of(const Cell& cell) {
+  const auto subject = find_subject(cell.subject);
+  return subject.has_value() ? Abilities{.client = (*subject)->capabilities(cell.client.c_str()),
+                                         .server = (*subject)->capabilities(cell.server.c_str())}
+                             : Abilities{};
+}
+
+// changes_keys is the verb that does so in a cell, on that side, while data is under way; nothing if there is none. It
+// needs a connection whose handshake is done.
+std::optional<Verb> changes_keys(const Cell& cell, Side side, const Abilities& abilities) {
+  const bool as_client = side == Side::client;
+  const std::uint32_t starts = as_client ? RIG_CAN_RENEGOTIATE_AS_CLIENT : RIG_CAN_RENEGOTIATE_AS_SERVER;
+  if (cell.tls == TlsChoice::tls12 && ((as_client ? abilities.client : abilities.server) & starts) != 0 &&
+      both(abilities, RIG_CAN_RENEGOTIATE_IN_FLIGHT)) {
+    return Verb::renegotiate;
+  }
+  return cell.tls == TlsChoice::tls13 && both(abilities, RIG_CAN_UPDATE_KEYS) ? std::optional(Verb::update_keys)
+                                                                              : std::nullopt;
+}
+
+// comes says that a cell has the event: an op that completes at once has no `sent`, and none is ever refused.
+bool comes(const Cell& cell, Side side, Event event) {
+  return cell.fast_track ? event != Event::sent && event != Event::writable
+                         : event != Event::writable || side == Side::client;
+}
+
 std::vector<Act> acts_of(const Cell& cell) {
   std::vector<Act> acts;
+  const Abilities abilities = abilities_of(cell);
+  for (const Side side : {Side::client, Side::server}) {
+    if (const auto verb = changes_keys(cell, side, abilities); verb.has_value()) {
+      for (const Event event : events) {
+        // Keys are not changed behind the peer's end, which may be known by the server's last completions.
+        const bool before_end = event != Event::ended && (side == Side::client || event != Event::sent);
+        if (comes(cell, side, event) && before_end) {
+          acts.push_back({side, event, *verb});
+        }
+      }
+    }
+  }
   for (const Verb verb : verbs) {
     acts.push_back({Side::server, Event::accepted, verb});
     for (const Side side : {Side::client, Side::server}) {
       for (const Event event : events) {
-        const bool comes = cell.fast_track ? event != Event::sent && event != Event::writable
-                                           : event != Event::writable || side == Side::client;
-        if (comes && (verb != Verb::stop_listening || side == Side::server)) {
+        if (comes(cell, side, event) && (verb != Verb::stop_listening || side == Side::server)) {
           acts.push_back({side, event, verb});
         }
       }
@@ -52,10 +88,13 @@ void add_talk(Scenario& scenario, std::uint32_t connection, const Act& act_here)
   } else if (act_here.event == Event::sent) {
     acting.push_back(await(Condition::sent, 1));
   }
-  // An end that overtakes bytes may come as a reset.
+  // An end that overtakes bytes may come as a reset; one that overtakes the event leaves no keys to change.
   std::vector<Step>& closing = server_closes ? server : client;
-  if (act_here.event == Event::ended) {
+  const bool rekeys = act_here.verb == Verb::renegotiate || act_here.verb == Verb::update_keys;
+  if (act_here.event == Event::ended || rekeys) {
     closing.push_back(await(Condition::received, ops * bytes));
+  }
+  if (act_here.event == Event::ended) {
     acting.push_back(await(Condition::ended));
   }
   closing.push_back(act(Verb::close_graceful));
@@ -73,6 +112,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.settings.connections = connections;
   scenario.settings.queue_ops = 2;
   scenario.settings.says = 3;
+  scenario.settings.renegotiation = cell.tls == TlsChoice::tls12;
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
   const std::vector<Act> acts = acts_of(cell);

@@ -43,11 +43,17 @@ struct KernelCall {
   const char* function = "";     // "recvmsg"
   int descriptor = -1;           // -1: it needs none
   const void* caller = nullptr;  // the return address
-  // Of receive and send: where the bytes are, and, of send, whether a broken pipe raises SIGPIPE.
+  // Of receive and send: where the bytes are, and, of send, whether a broken pipe raises SIGPIPE, and whether the
+  // system is told that more follows (MSG_MORE).
   std::span<const iovec> pieces = {};
   bool may_signal = false;
+  bool more = false;
   bool peeks = false;                 // of receive: the bytes stay where they are
   const sockaddr* address = nullptr;  // of connect
+  // Of option, where it is a socket's: which one, and where its value is (what was asked for is there on return).
+  int level = 0;
+  int option = 0;
+  const void* value = nullptr;
   // Of watch: epoll_ctl's arguments.
   int operation = 0;
   int other = -1;

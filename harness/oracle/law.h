@@ -32,6 +32,7 @@ enum class Law : std::uint8_t {
   f1_descriptors,       // one owner and one close for a descriptor, and no use after it
   p1_sigpipe,           // SIGPIPE never kills
   l2_wakeups,           // a wake-up is for something, and each socket has its turn
+  l3_more,              // what was sent without `more` leaves at once
   m1_memory,            // no memory error
   t1_races,             // no data race
 };

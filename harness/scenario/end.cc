@@ -105,6 +105,7 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   };
   tell(AppNote::Kind::issued);
   ledger_.issue(token, payload.size());
+  pushes_.issues(more);
   outgoing_.issue(token, payload.size(), echo);
   rig_error error{};
   note_call("send", nullptr);
@@ -113,6 +114,7 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   ledger_.answered(token, result == RIG_SEND_COMPLETED ? OpLedger::Answer::completed
                           : result == RIG_SEND_PENDING ? OpLedger::Answer::pending
                                                        : OpLedger::Answer::refused);
+  pushes_.answered(more, result != RIG_SEND_REFUSED, result == RIG_SEND_PENDING);
   note_call("send", result == RIG_SEND_COMPLETED ? "completed" : result == RIG_SEND_PENDING ? "pending" : "refused");
   outgoing_.answered(token, result != RIG_SEND_REFUSED);
   if (result != RIG_SEND_PENDING) {
@@ -387,6 +389,7 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
   end.last_callback_ = "sent";
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
   end.ledger_.completed(token, bytes, error_of(error));
+  end.pushes_.completed();
   end.queue_.completed(bytes, error != nullptr);
   if (error != nullptr) {
     const MutexLock lock(end.mutex_);

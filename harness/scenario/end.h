@@ -15,6 +15,7 @@
 #include "harness/base/mutex.h"
 #include "harness/oracle/hygiene_probe.h"
 #include "harness/oracle/op_ledger.h"
+#include "harness/oracle/push_audit.h"
 #include "harness/oracle/resource_count.h"
 #include "harness/oracle/stream_check.h"
 #include "harness/scenario/loop_host.h"
@@ -132,6 +133,7 @@ class End {
 
   OpLedger& ledger() { return ledger_; }
   const OpLedger& ledger() const { return ledger_; }
+  PushAudit& pushes() { return pushes_; }
   StreamCheck& outgoing() { return outgoing_; }
   const StreamCheck& outgoing() const { return outgoing_; }
   const StreamCheck& incoming() const { return incoming_; }
@@ -175,6 +177,7 @@ class End {
   StreamCheck& outgoing_;
   StreamCheck& incoming_;
   OpLedger ledger_;
+  PushAudit pushes_;
   QueueCount queue_;
   HygieneProbe probe_;
 

@@ -1,11 +1,13 @@
 #include "harness/scenario/kernel_watch.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 #include "harness/lab/allocation.h"
@@ -60,9 +62,9 @@ KernelWatch::~KernelWatch() {
   }
 }
 
-void KernelWatch::announce(WireSide side, std::uint32_t connection, std::uint16_t port,
-                           std::optional<WireRules> rules) {
-  auto line = std::make_unique<Line>(Line{.side = side, .connection = connection, .port = port});
+void KernelWatch::announce(WireSide side, std::uint32_t connection, std::uint16_t port, std::optional<WireRules> rules,
+                           PushAudit* pushes) {
+  auto line = std::make_unique<Line>(Line{.side = side, .connection = connection, .port = port, .pushes = pushes});
   if (rules.has_value()) {
     rules->judged = side;
     line->tap = std::make_unique<WireTap>("connection " + std::to_string(connection), *rules, log_);
@@ -174,6 +176,7 @@ bool KernelWatch::entering(const KernelCall& call) noexcept {
     if (Descriptor* const known = descriptors_.find(call.descriptor); known != nullptr) {
       if (known->line != nullptr) {
         known->line->closed = true;
+        step_push(*known->line, [](PushAudit& pushes) { pushes.ended(); });
       }
       *known = {};
     }
@@ -194,16 +197,54 @@ void KernelWatch::assign(WireSide side, std::uint16_t port, int descriptor) noex
   }
 }
 
+// Steps and counts who holds back, with the lock held.
+template <class Step>
+void KernelWatch::step_push(Line& line, Step step) noexcept {
+  if (line.pushes != nullptr) {
+    holding_ -= line.pushes->holds() ? 1 : 0;
+    step(*line.pushes);
+    holding_ += line.pushes->holds() ? 1 : 0;
+  }
+}
+
+// A layer that asks hears of a reset here as well: by the error that the socket had, or since the peer of a stream that
+// it has not ended is gone.
+void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
+  const std::string_view function = call.function;
+  const bool asks_error = function == "getsockopt" && call.level == SOL_SOCKET && call.option == SO_ERROR;
+  const bool pushes =
+      function == "setsockopt" && call.level == IPPROTO_TCP && (call.option == TCP_NODELAY || call.option == TCP_CORK);
+  int value = 0;
+  if ((asks_error && result.error == 0) || (pushes && result.error != EFAULT)) {
+    std::memcpy(&value, call.value, sizeof(value));
+  }
+  const bool has_failed = asks_error && value != 0;
+  const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
+  if (line.tap != nullptr && line.carried && (has_failed || has_no_peer)) {
+    line.tap->cut();
+  }
+  if (pushes) {
+    step_push(line, [&](PushAudit& audit) { audit.optioned(call.level, call.option, value); });
+  }
+}
+
 // The part of a call that concerns connections, with the lock held.
 void KernelWatch::learn(const KernelCall& call, const KernelReturn& result) noexcept {
+  const Descriptor* const known = descriptors_.find(call.descriptor);
+  Line* const line = known != nullptr ? known->line : nullptr;
+  if (line != nullptr && call.verb == KernelVerb::option) {
+    note_option(*line, call, result);
+  } else if (line != nullptr && call.verb == KernelVerb::shutdown && result.error == 0) {
+    line->ended = true;
+    step_push(*line, [](PushAudit& pushes) { pushes.ended(); });
+  }
   if (call.verb == KernelVerb::connect && (result.error == 0 || result.error == EINPROGRESS)) {
     assign(WireSide::client, port_of(call.address), call.descriptor);
   } else if (call.verb == KernelVerb::accept && result.error == 0) {
-    const Descriptor* const listener = descriptors_.find(call.descriptor);
-    assign(WireSide::server, listener != nullptr ? listener->port : 0, static_cast<int>(result.result));
+    assign(WireSide::server, known != nullptr ? known->port : 0, static_cast<int>(result.result));
   } else if (call.verb == KernelVerb::option && call.address != nullptr && result.error == 0) {
-    if (Descriptor* const known = descriptors_.make(call.descriptor); known != nullptr) {
-      known->port = port_of(call.address);
+    if (Descriptor* const named = descriptors_.make(call.descriptor); named != nullptr) {
+      named->port = port_of(call.address);
     }
   } else if (call.verb == KernelVerb::watch && result.error == 0) {
     const std::uint32_t events = call.operation == EPOLL_CTL_DEL ? 0 : call.events;
@@ -224,7 +265,15 @@ WireTap* KernelWatch::carry(Line& line, const KernelCall& call, const KernelRetu
     return nullptr;
   }
   line.carried = true;
-  line.sent_bytes += sends ? static_cast<std::uint64_t>(result.result) : 0;
+  if (sends) {
+    std::size_t asked = 0;
+    for (const iovec& piece : call.pieces) {
+      asked += piece.iov_len;
+    }
+    line.sent_bytes += static_cast<std::uint64_t>(result.result);
+    line.sent_thread = door_thread();
+    step_push(line, [&](PushAudit& pushes) { pushes.sent(call.more, asked, static_cast<std::size_t>(result.result)); });
+  }
   if (line.tap == nullptr) {
     return nullptr;
   }
@@ -294,8 +343,36 @@ void KernelWatch::note_interest(const KernelWait& wait) noexcept {
   }
 }
 
+// Whoever goes to wait has nothing left to do: what it lets the system hold back, it holds back for nothing.
+void KernelWatch::judge_pushes() noexcept {
+  const Line* found = nullptr;
+  {
+    const std::lock_guard guard(lock_);
+    for (std::size_t i = 0; holding_ > 0 && i < lines_.size(); ++i) {
+      const auto& line = lines_[i];
+      const bool own = line->pushes != nullptr && line->sent_thread == door_thread();
+      if (own && line->pushes->holds() && !line->pushes->may_hold()) {
+        step_push(*line, [](PushAudit& pushes) { pushes.ended(); });
+        line->pushes = nullptr;
+        found = line.get();
+        break;
+      }
+    }
+  }
+  if (found != nullptr) {
+    const char* const side = found->side == WireSide::client ? "client" : "server";
+    log_.report(Law::l3_more, "connection " + std::to_string(found->connection) + ", from the " + side,
+                std::string("every op is done, the last of them was sent without `more`, and the system may hold bytes "
+                            "back since the last ") +
+                    found->sent.function + "() (MSG_MORE or TCP_CORK)");
+  }
+}
+
 void KernelWatch::waiting(const KernelWait& wait) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  if (wait.blocks) {
+    judge_pushes();
+  }
   door_waiting(door_wait_of(wait));
   wakeups_.waiting(wait, door_thread());
   if (wait.kind == KernelWait::Kind::poll || wait.kind == KernelWait::Kind::select) {

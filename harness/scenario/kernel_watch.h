@@ -12,6 +12,7 @@
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_audit.h"
 #include "harness/oracle/descriptor_table.h"
+#include "harness/oracle/push_audit.h"
 #include "harness/oracle/session_book.h"
 #include "harness/oracle/violation.h"
 #include "harness/oracle/wakeup_audit.h"
@@ -20,10 +21,10 @@
 namespace rig {
 
 // KernelWatch opens the kernel door for as long as it lives, and has the calls judged that the subject makes, or the
-// TLS library in its name: F1 and P1 (DescriptorAudit), L2 (WakeupAudit), and W1 of each connection that was announced.
-// A thread that waits is told of at the library door as well. It keeps what each connection's descriptor was last used
-// for, and the session on it, for the report of a stall. Thread: one of them at a time in a process; its functions on
-// any.
+// TLS library in its name: F1 and P1 (DescriptorAudit), L2 (WakeupAudit), and, of each connection that was announced,
+// W1 (WireTap) and L3 (PushAudit, when the thread that has sent last goes to wait). A thread that waits is told of at
+// the library door as well. It keeps what each connection's descriptor was last used for, and the session on it, for
+// the report of a stall. Thread: one of them at a time in a process; its functions on any.
 class KernelWatch final : public KernelObserver {
  public:
   explicit KernelWatch(ViolationLog& log);
@@ -32,8 +33,10 @@ class KernelWatch final : public KernelObserver {
   KernelWatch& operator=(const KernelWatch&) = delete;
 
   // announce says what is to come: a client that connects to `port`, or a server that is accepted there. With rules its
-  // bytes are asked for W1. Of several sockets the first counts that carries anything.
-  void announce(WireSide side, std::uint32_t connection, std::uint16_t port, std::optional<WireRules> rules);
+  // bytes are asked for W1. Of several sockets the first counts that carries anything. `pushes` knows of the ops of
+  // that side, for L3; null: it is not asked. It outlives the use of the connection.
+  void announce(WireSide side, std::uint32_t connection, std::uint16_t port, std::optional<WireRules> rules,
+                PushAudit* pushes);
 
   // finish_wire is WireTap::finish() for that side of the connection, if anything was seen of it; records is how many
   // of its own it has sent.
@@ -93,6 +96,9 @@ class KernelWatch final : public KernelObserver {
     bool carried = false;
     std::uint64_t sent_bytes = 0;
     bool closed = false;
+    bool ended = false;             // by a shutdown of its own
+    PushAudit* pushes = nullptr;    // null: L3 is not asked, or was answered
+    std::uint32_t sent_thread = 0;  // who has sent last
     Seen received = {};
     Seen sent = {};
     bool wants_input = false;  // by the last wait, or the registration
@@ -106,6 +112,10 @@ class KernelWatch final : public KernelObserver {
   void assign(WireSide side, std::uint16_t port, int descriptor) noexcept;
   void learn(const KernelCall& call, const KernelReturn& result) noexcept;
   WireTap* carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
+  void note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
+  template <class Step>
+  void step_push(Line& line, Step step) noexcept;
+  void judge_pushes() noexcept;
   void note_interest(const KernelWait& wait) noexcept;
   void note_interest(int descriptor, bool input, bool room) noexcept;
   Line* find(WireSide side, std::uint32_t connection) noexcept;
@@ -118,6 +128,7 @@ class KernelWatch final : public KernelObserver {
   SpinLock lock_;  // guards what follows
   std::vector<std::unique_ptr<Line>> lines_;
   DescriptorTable<Descriptor> descriptors_;
+  std::size_t holding_ = 0;  // lines of whose bytes the system holds some back
 };
 
 }  // namespace rig

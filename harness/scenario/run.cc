@@ -60,7 +60,7 @@ Status Run::open() {
     RIG_TRY(server, PlaintextServer::open(scenario_.cell.ipv6));
     plaintext_server_ = std::move(server);
   }
-  if (scenario_.settings.peer == Peer::nobody) {
+  if (scenario_.settings.peer == Peer::nobody || scenario_.settings.refused > 0) {
     RIG_TRY(closed, ClosedPort::open(scenario_.cell.ipv6));
     closed_port_ = std::move(closed);
   }
@@ -91,8 +91,10 @@ void Run::announce(std::uint32_t index, std::uint16_t listener_port) {
   if (asks_wire()) {
     rules = {.tls13 = scenario_.cell.tls == TlsChoice::tls13, .renegotiates = scenario_.settings.renegotiation};
   }
-  kernel_watch_->announce(WireSide::client, index, connections_[index].port, rules);
-  kernel_watch_->announce(WireSide::server, index, listener_port, rules);
+  const auto pushes_of = [](const std::unique_ptr<End>& end) { return end ? &end->pushes() : nullptr; };
+  const Connection& connection = connections_[index];
+  kernel_watch_->announce(WireSide::client, index, connection.port, rules, pushes_of(connection.client));
+  kernel_watch_->announce(WireSide::server, index, listener_port, rules, pushes_of(connection.server));
 }
 
 void Run::cut(std::uint32_t connection) noexcept {
@@ -236,11 +238,11 @@ void Run::make_ends(std::uint32_t index) {
   const std::string number = std::to_string(index);
   connection.up = std::make_unique<StreamCheck>(std::uint64_t{index} * 2, "server " + number, log_);
   connection.down = std::make_unique<StreamCheck>(std::uint64_t{index} * 2 + 1, "client " + number, log_);
-  if (plays(scenario_.settings.peer, Side::client)) {
+  if (plays(scenario_.settings, index, Side::client)) {
     connection.client =
         std::make_unique<End>(*this, client_host, plan(Side::client, index), *connection.up, *connection.down);
   }
-  if (plays(scenario_.settings.peer, Side::server)) {
+  if (plays(scenario_.settings, index, Side::server)) {
     connection.server =
         std::make_unique<End>(*this, server_host, plan(Side::server, index), *connection.down, *connection.up);
   }
@@ -251,7 +253,7 @@ Status Run::open_connection(std::uint32_t index) {
   Connection& connection = connections_[index];
   if (plaintext_server_) {
     connection.port = plaintext_server_->port();
-  } else if (closed_port_) {
+  } else if (is_refused(index)) {
     connection.port = closed_port_->port();
   } else {
     RIG_TRY_STATUS(open_listener(connection));
@@ -267,6 +269,11 @@ Status Run::open_connection(std::uint32_t index) {
   }
   announce(index, listener_port);
   return {};
+}
+
+bool Run::is_refused(std::uint32_t index) const {
+  return scenario_.settings.peer == Peer::nobody ||
+         (scenario_.settings.peer == Peer::subject && !plays(scenario_.settings, index, Side::server));
 }
 
 Status Run::open_listener(Connection& connection) {

@@ -104,6 +104,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   Status open_contexts();
   Status open_connection(std::uint32_t index);
   Status open_listener(Connection& connection);
+  bool is_refused(std::uint32_t index) const;
   void make_ends(std::uint32_t index);
   void make_scripts();
   EndPlan plan(Side side, std::uint32_t index) const;

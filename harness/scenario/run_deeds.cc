@@ -59,7 +59,7 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
   if (connection.relay) {
     return deed_of_relay(connection, end);
   }
-  if (scenario_.settings.peer == Peer::nobody) {
+  if (is_refused(end.plan().connection)) {
     return Deed::nobody_listens;
   }
   if (resets(scenario_, end.plan().connection)) {

@@ -171,6 +171,11 @@ bool plays(Peer peer, Side side) noexcept {
   return side == Side::client ? peer != Peer::plaintext_client : peer != Peer::plaintext && peer != Peer::nobody;
 }
 
+bool plays(const Settings& settings, std::uint32_t index, Side side) noexcept {
+  const bool is_refused = settings.connections - index <= settings.refused;
+  return plays(settings.peer, side) && (side == Side::client || !is_refused);
+}
+
 std::string cell_name(const Cell& cell) {
   std::string name = cell.client + "~" + cell.server + ".";
   name += cell.tls == TlsChoice::tls12 ? "tls12" : cell.tls == TlsChoice::tls13 ? "tls13" : "plain";

@@ -63,6 +63,10 @@ enum class Peer : std::uint8_t {
 // plays says that the subject itself is on that side, and no raw program.
 bool plays(Peer peer, Side side) noexcept;
 
+struct Settings;
+// plays also says whether it is on that side of connection `index`.
+bool plays(const Settings& settings, std::uint32_t index, Side side) noexcept;
+
 // Settings are what the connections of a scenario have in common. 0 in a limit means the subject's default.
 struct Settings {
   std::uint32_t connections = 1;
@@ -71,6 +75,7 @@ struct Settings {
   bool relay = false;            // connections whose steps order it pass a relay, which can stall, reset or end them
   bool fresh_process = false;    // the scenario runs in a newly executed process
   Peer peer = Peer::subject;
+  std::uint32_t refused = 0;   // so many connections, the last ones, go to a port at which nobody listens
   bool renegotiation = false;  // both contexts allow renegotiation
   bool strangers = false;      // the client trusts another authority than the server's, or has another key
   std::uint32_t queue_ops = 0;

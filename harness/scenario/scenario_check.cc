@@ -104,6 +104,8 @@ class ScenarioCheck {
 
   void sum_up();
   bool plays(Side side) const;
+  // plays also says whether it is on that side of all connections of a thread.
+  bool plays(const Thread& thread, Side side) const;
   bool echoes(Side side) const;
   bool anybody_does(Verb verb) const;
   // least is the least that a side does on the connections of a thread.
@@ -155,6 +157,16 @@ Wrong ScenarioCheck::wrong_settings() const {
     return "there are at most " + std::to_string(TextLimits::connections) + " connections, and 'connections' is " +
            std::to_string(connections);
   }
+  if (const std::uint32_t refused = scenario_.settings.refused; refused > 0) {
+    if (refused > connections) {
+      return "'refused' is " + std::to_string(refused) + ", and there are " + std::to_string(connections) +
+             " connections";
+    }
+    if (scenario_.settings.peer != Peer::subject) {
+      return "'refused' takes the listener from some connections of the subject's, and with 'peer " +
+             std::string(word(scenario_.settings.peer)) + "' it has none";
+    }
+  }
   if (scenario_.settings.strangers && scenario_.cell.tls == TlsChoice::none) {
     return "plain TCP trusts everybody: there are no strangers";
   }
@@ -190,6 +202,11 @@ bool ScenarioCheck::plays(Side side) const {
   return rig::plays(scenario_.settings.peer, side);
 }
 
+// The last connections are the refused ones.
+bool ScenarioCheck::plays(const Thread& thread, Side side) const {
+  return rig::plays(scenario_.settings, thread.connection.value_or(scenario_.settings.connections - 1), side);
+}
+
 bool ScenarioCheck::echoes(Side side) const {
   return std::ranges::any_of(scenario_.reactions,
                              [side](const Reaction& one) { return one.side == side && sends_inside(one.verb); });
@@ -216,6 +233,10 @@ Wrong ScenarioCheck::wrong_place(Side side, const std::optional<std::uint32_t>& 
   if (!plays(side)) {
     return "with 'peer " + std::string(word(scenario_.settings.peer)) + "' the " + std::string(word(side)) +
            (scenario_.settings.peer == Peer::nobody ? " is not there" : " is a raw program, and not the subject");
+  }
+  if (connection.has_value() && !rig::plays(scenario_.settings, *connection, side)) {
+    return "nobody listens for connection " + std::to_string(*connection) + ": the last " +
+           std::to_string(scenario_.settings.refused) + " are refused";
   }
   return std::nullopt;
 }
@@ -303,6 +324,9 @@ Wrong ScenarioCheck::wrong_step(const Thread& thread, const Step& step) const {
   if (orders_the_relay(step.verb) && !scenario_.settings.relay) {
     return "there is no relay without 'set relay on'";
   }
+  if (orders_the_relay(step.verb) && !plays(thread, Side::server)) {
+    return "a relay would take the connection that is to be refused";
+  }
   return step.verb == Verb::await ? wrong_await(thread, step) : wrong_control(step.verb);
 }
 
@@ -317,15 +341,18 @@ Wrong ScenarioCheck::wrong_await(const Thread& thread, const Step& step) const {
   switch (step.condition) {
     case Condition::established:
     case Condition::peer_closed:
-      return plays(peer) ? std::nullopt : Wrong(condition + " asks the other side, which is a raw program");
+      return plays(thread, peer) ? std::nullopt
+                                 : Wrong(condition + " asks the other side, which is " +
+                                         (plays(peer) ? "not there: the connection is refused" : "a raw program"));
     case Condition::sent: {
       const Amount ops = least(side, thread, &Doings::ops);
       return !echoes(side) && step.count > ops ? Wrong(beyond(ops, "ops")) : std::nullopt;
     }
     case Condition::received: {
-      if (!plays(peer)) {
-        return step.count != 0 ? std::nullopt
-                               : Wrong(condition + " says no number, and how much a raw program sends is not known");
+      if (!plays(thread, peer)) {
+        return plays(peer)       ? Wrong(condition + " waits for a side that is not there: the connection is refused")
+               : step.count != 0 ? std::nullopt
+                                 : Wrong(condition + " says no number, and how much a raw program sends is not known");
       }
       const Amount bytes = least(peer, thread, &Doings::plain_bytes);
       return !echoes(peer) && step.count > bytes ? Wrong(beyond(bytes, "bytes")) : std::nullopt;

@@ -40,6 +40,7 @@ inline constexpr std::array settings_fields{
     SettingsField{"relay", &Settings::relay},
     SettingsField{"fresh_process", &Settings::fresh_process},
     SettingsField{"peer", &Settings::peer},
+    SettingsField{"refused", &Settings::refused, TextLimits::connections},
     SettingsField{"renegotiation", &Settings::renegotiation},
     SettingsField{"strangers", &Settings::strangers},
     SettingsField{"queue_ops", &Settings::queue_ops},

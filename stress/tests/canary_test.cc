@@ -383,6 +383,57 @@ TEST(KernelDoorInTheLab, L2_AThreadThatWakesUpEachMillisecondForNothingIsReporte
   EXPECT_EQ(run_trespasser(Trespass::ticks_slowly, World::lab).kind, VerdictKind::pass);
 }
 
+// A layer that tells the system of each op that more follows, or of none.
+template <bool More>
+const rig_subject* make_hinting() {
+  static rig_subject table = *house_subject();
+  table.send = [](rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
+                  std::uint32_t flags, rig_error* error) {
+    return house_subject()->send(socket, token, bytes, count, More ? flags | RIG_SEND_MORE : flags & ~RIG_SEND_MORE,
+                                 error);
+  };
+  return &table;
+}
+
+// more_follows has either side send ops with `more`, and behind them one without.
+Scenario more_follows(World world, bool fast_track) {
+  Cell cell = plain_cell(fast_track);
+  cell.world = world;
+  Scenario scenario = blank("more_follows", cell, Size::tiny, 1);
+  const Step heard = await(Condition::received, 1800);
+  scenario.threads.push_back(
+      on_loop(Side::client, {},
+              {connect(), await(Condition::connected), send_more(3, 600), heard, align(1), act(Verb::close_graceful)}));
+  scenario.threads.push_back(
+      on_loop(Side::server, {}, {await(Condition::connected), send_more(3, 600), heard, align(1)}));
+  return scenario;
+}
+
+TEST(Pushes, L3_AnOpThatTheSystemMayHoldBackIsReported) {
+  for (const World world : {World::loopback, World::lab}) {
+    for (const bool fast_track : {false, true}) {
+      const Verdict verdict = run_scenario(more_follows(world, fast_track), {.subject = make_hinting<true>()});
+      EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
+      EXPECT_FALSE(verdict.violations.empty());
+      for (const Violation& violation : verdict.violations) {
+        EXPECT_EQ(violation.law, Law::l3_more);
+        EXPECT_TRUE(violation.message.contains("back since the last sendmsg()")) << violation.message;
+      }
+    }
+  }
+}
+
+TEST(CanaryDual, OpsThatSayThatMoreFollowsMayBeHeldBack) {
+  for (const World world : {World::loopback, World::lab}) {
+    for (const bool fast_track : {false, true}) {
+      for (const rig_subject* const subject : {house_subject(), make_hinting<false>()}) {
+        const Verdict verdict = run_scenario(more_follows(world, fast_track), {.subject = subject});
+        EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+      }
+    }
+  }
+}
+
 TEST(WireOfARun, W1_WhatIsInTheClearIsReportedInBothWorlds) {
   for (const World world : {World::loopback, World::lab}) {
     Cell cell = tls_cell(true);

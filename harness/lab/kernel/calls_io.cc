@@ -67,7 +67,8 @@ ssize_t sent(const char* function, Op op, Kind kind, int descriptor, std::span<c
                         .descriptor = descriptor,
                         .caller = caller,
                         .pieces = pieces,
-                        .may_signal = (flags & MSG_NOSIGNAL) == 0};
+                        .may_signal = (flags & MSG_NOSIGNAL) == 0,
+                        .more = (flags & MSG_MORE) != 0};
   return send_through_kernel_door(call, [&](bool quiet) {
     return is_virtual(descriptor) ? move(op, kind, true, descriptor, pieces, flags | (quiet ? MSG_NOSIGNAL : 0), caller)
                                   : system(quiet);

@@ -182,36 +182,46 @@ RIG_LAB_EXPORT int shutdown(int descriptor, int how) noexcept {
 
 RIG_LAB_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
   const void* const caller = RIG_LAB_CALLER;
-  return through_kernel_door(
-      {.verb = KernelVerb::option, .function = "getsockopt", .descriptor = descriptor, .caller = caller}, [&]() -> int {
-        if (!is_virtual(descriptor)) {
-          return real_getsockopt(descriptor, level, name, value, bytes);
-        }
-        return static_cast<int>(
-            on_file(Op::getsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-              if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-                return local->get_option(level, name, value, bytes);
-              }
-              return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
-            }));
-      });
+  const KernelCall call{.verb = KernelVerb::option,
+                        .function = "getsockopt",
+                        .descriptor = descriptor,
+                        .caller = caller,
+                        .level = level,
+                        .option = name,
+                        .value = value};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(descriptor)) {
+      return real_getsockopt(descriptor, level, name, value, bytes);
+    }
+    return static_cast<int>(on_file(Op::getsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+        return local->get_option(level, name, value, bytes);
+      }
+      return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
   const void* const caller = RIG_LAB_CALLER;
-  return through_kernel_door(
-      {.verb = KernelVerb::option, .function = "setsockopt", .descriptor = descriptor, .caller = caller}, [&]() -> int {
-        if (!is_virtual(descriptor)) {
-          return real_setsockopt(descriptor, level, name, value, bytes);
-        }
-        return static_cast<int>(
-            on_file(Op::setsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-              if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-                return local->set_option(level, name, value, bytes);
-              }
-              return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
-            }));
-      });
+  const KernelCall call{.verb = KernelVerb::option,
+                        .function = "setsockopt",
+                        .descriptor = descriptor,
+                        .caller = caller,
+                        .level = level,
+                        .option = name,
+                        .value = value};
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(descriptor)) {
+      return real_setsockopt(descriptor, level, name, value, bytes);
+    }
+    return static_cast<int>(on_file(Op::setsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+        return local->set_option(level, name, value, bytes);
+      }
+      return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
+    }));
+  });
 }
 
 RIG_LAB_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {

@@ -81,6 +81,7 @@ Settings any_settings() {
   settings.relay = any_bool();
   settings.fresh_process = any_bool();
   settings.peer = any_of<Peer>();
+  settings.refused = any_number(TextLimits::connections);
   settings.renegotiation = any_bool();
   settings.strangers = any_bool();
   settings.says = any_number<std::uint32_t>();
