@@ -19,6 +19,12 @@ lab::Fault strike(lab::FaultKind kind, std::uint32_t connection, lab::FaultSide 
   return fault;
 }
 
+// The client's part: so many ops and their echo, unless the connection ends before.
+std::vector<Step> talk(std::uint64_t ops, std::uint64_t bytes) {
+  return {connect(), await(Condition::connected), send(ops, bytes, bytes), await(Condition::received),
+          act(Verb::close_graceful)};
+}
+
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("boundaries", cell, size, seed);
   const std::uint64_t bytes = op_bytes(size);
@@ -45,9 +51,11 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   for (std::uint32_t connection = 2; connection < scenario.settings.connections; ++connection) {
     const std::uint64_t place =
         size == Size::tiny ? (connection - 2) * (places / resets) + seed % (places / resets) : connection - 2;
-    // The very first byte is the connection itself: there is nothing to be reset yet.
-    scenario.lab.faults.push_back(
-        strike(lab::FaultKind::reset, connection, lab::FaultSide::client, place * stride + first + 1));
+    // The very first byte is the connection itself: there is nothing to be reset yet. What would follow behind the
+    // reset is not sent.
+    const std::uint64_t byte = place * stride + first + 1;
+    scenario.lab.faults.push_back(strike(lab::FaultKind::reset, connection, lab::FaultSide::client, byte));
+    scenario.threads.push_back(on_loop(Side::client, connection, talk(byte / bytes + 1, bytes)));
     for (const Side side : {Side::client, Side::server}) {
       scenario.expectations.push_back(expect(side, connection, Event::connected, {std::nullopt, Code::reset}));
       scenario.expectations.push_back(expect(side, connection, Event::closed, {Code::reset}));
@@ -59,10 +67,9 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
     scenario.lab.faults[number].number = number + 1;
   }
   scenario.reactions.push_back(when(Side::server, {}, Event::data, Verb::echo));
-  scenario.threads.push_back(
-      on_loop(Side::client, {},
-              {connect(), await(Condition::connected), send(stream_bytes / bytes + 1, bytes, bytes),
-               await(Condition::received), act(Verb::close_graceful)}));
+  for (const std::uint32_t whole : {0U, 1U}) {
+    scenario.threads.push_back(on_loop(Side::client, whole, talk(stream_bytes / bytes + 1, bytes)));
+  }
   // Two connections are whole, to and fro.
   scenario.reaches.push_back({.counter = "bytes", .at_least = 4 * stream_bytes});
   if (in_lab) {

@@ -29,7 +29,7 @@ struct Typed {
   std::string auth;
   std::string laws = "all";
   std::string order = "listed";
-  std::string weather = "by-seed";
+  std::string weather;
   std::string no_memory;
   std::string no_memory_every = "1";
   std::string jobs;
@@ -283,6 +283,33 @@ std::expected<std::uint64_t, Refusal> check_count(std::string_view option, const
   return count->first;
 }
 
+// What the lab alone can be asked for.
+std::expected<void, Refusal> check_lab(const Typed& typed, RunCommand& run) {
+  if (!typed.weather.empty()) {
+    RIG_TRY(weather, one_of<Weather>("--weather", typed.weather,
+                                     {{"by-seed", Weather::by_seed},
+                                      {"calm", Weather::calm},
+                                      {"strict", Weather::strict},
+                                      {"adversarial", Weather::adversarial}}));
+    if (run.selection.world != World::lab) {
+      return std::unexpected(Refusal{exit_usage, "--weather needs --world lab: the real kernel makes its own"});
+    }
+    run.weather = weather;
+  }
+  if (!typed.no_memory.empty()) {
+    RIG_TRY(no_memory,
+            one_of<NoMemory>("--no-memory", typed.no_memory,
+                             {{"once", NoMemory::once}, {"sticky", NoMemory::sticky}, {"both", NoMemory::both}}));
+    if (run.selection.world != World::lab) {
+      return std::unexpected(Refusal{exit_usage, "--no-memory needs --world lab: the lab makes allocations fail"});
+    }
+    run.no_memory = no_memory;
+    RIG_TRY(every, check_count("--no-memory-every", typed.no_memory_every));
+    run.no_memory_every = every;
+  }
+  return {};
+}
+
 std::expected<Command, Refusal> check_run(Parser& parser) {
   const Typed& typed = parser.typed;
   RunCommand& run = parser.run;
@@ -305,23 +332,7 @@ std::expected<Command, Refusal> check_run(Parser& parser) {
   }
   RIG_TRY(laws, one_of<LawScope>("--laws", typed.laws, {{"app", LawScope::app}, {"all", LawScope::all}}));
   run.laws = laws;
-  RIG_TRY(weather, one_of<Weather>("--weather", typed.weather,
-                                   {{"by-seed", Weather::by_seed},
-                                    {"calm", Weather::calm},
-                                    {"strict", Weather::strict},
-                                    {"adversarial", Weather::adversarial}}));
-  run.weather = weather;
-  if (!typed.no_memory.empty()) {
-    RIG_TRY(no_memory,
-            one_of<NoMemory>("--no-memory", typed.no_memory,
-                             {{"once", NoMemory::once}, {"sticky", NoMemory::sticky}, {"both", NoMemory::both}}));
-    if (run.selection.world != World::lab) {
-      return std::unexpected(Refusal{exit_usage, "--no-memory needs --world lab: the lab makes allocations fail"});
-    }
-    run.no_memory = no_memory;
-    RIG_TRY(every, check_count("--no-memory-every", typed.no_memory_every));
-    run.no_memory_every = every;
-  }
+  RIG_TRY_STATUS(check_lab(typed, run));
   if (!typed.duration.empty()) {
     RIG_TRY(duration, check_duration("--for", typed.duration));
     run.duration = duration;

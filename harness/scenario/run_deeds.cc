@@ -12,6 +12,17 @@ bool is_error_of_world(const lab::Fault& fault) {
          fault.kind == lab::FaultKind::no_memory;
 }
 
+// strikes says that a listed fault may have failed a call of the side whose outcome this is: one of its own connection,
+// or a connect, which is of no connection yet, where it never came to be connected. Of other calls that name no
+// connection nobody knows whose they were.
+bool strikes(const Scenario& scenario, const End& end) {
+  return std::ranges::any_of(scenario.lab.faults, [&end](const lab::Fault& fault) {
+    const bool own = fault.connection.has_value() ? *fault.connection == end.plan().connection
+                                                  : fault.op != lab::Op::connect || !end.connected();
+    return is_error_of_world(fault) && own;
+  });
+}
+
 // resets says that a listed fault resets `connection`.
 bool resets(const Scenario& scenario, std::uint32_t connection) {
   return std::ranges::any_of(scenario.lab.faults, [connection](const lab::Fault& fault) {
@@ -23,12 +34,12 @@ bool resets(const Scenario& scenario, std::uint32_t connection) {
 
 // A side that began to end the connection, or that has seen its clean end, is not asked how it was ended by others.
 void Run::judge_deeds() {
-  if (scenario_.memory_may_fail || std::ranges::any_of(scenario_.lab.faults, is_error_of_world)) {
+  if (scenario_.memory_may_fail) {
     return;
   }
   for (const Connection& connection : connections_) {
     for (const End* end : {connection.client.get(), connection.server.get()}) {
-      if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value()) {
+      if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value() || strikes(scenario_, *end)) {
         continue;
       }
       if (const auto deed = deed_to(connection, *end); deed.has_value()) {

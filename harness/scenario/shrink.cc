@@ -214,23 +214,36 @@ std::expected<Shrunk, Error> Shrinker::shrink() {
   return Shrunk{.scenario = best_, .verdict = verdict_, .runs = runs_};
 }
 
+// What is left of a sentence without what differs from run to run: addresses and numbers, and who called the innermost
+// function of a stack. "==123==ERROR: AddressSanitizer: heap-use-after-free on address 0x..." ends at its address.
+std::string shape_of(std::string said) {
+  for (const std::string_view tail : {" on address ", " <- "}) {
+    said.erase(std::min(said.find(tail), said.size()));
+  }
+  std::string shape;
+  for (std::size_t at = 0; at < said.size(); ++at) {
+    if (said.compare(at, 2, "0x") == 0) {
+      at = std::min(said.find_first_not_of("0123456789abcdef", at + 2), said.size()) - 1;
+    } else if (said[at] < '0' || said[at] > '9') {
+      shape += said[at];
+    }
+  }
+  return shape;
+}
+
 }  // namespace
 
 std::string failure_kind(const Verdict& verdict) {
   if (verdict.kind == VerdictKind::pass || verdict.kind == VerdictKind::skip) {
     return {};
   }
-  std::string text(verdict_kind_name(verdict.kind));
+  const std::string text(verdict_kind_name(verdict.kind));
   if (!verdict.violations.empty()) {
-    return text + " " + std::string(law_name(verdict.violations.front().law));
+    const Violation& first = verdict.violations.front();
+    return text + " " + std::string(law_name(first.law)) + ": " + shape_of(first.message);
   }
   if (verdict.kind == VerdictKind::fail) {
-    // "==123==ERROR: AddressSanitizer: heap-use-after-free on address 0x..." loses its numbers.
-    std::string said = " " + verdict.reason;
-    const std::size_t address = said.find(" on address ");
-    said.erase(std::min(address, said.size()));
-    std::erase_if(said, [](char c) { return c >= '0' && c <= '9'; });
-    return text + said;
+    return text + " " + shape_of(verdict.reason);
   }
   const std::size_t colon = verdict.reason.find(':');
   return text + " " + verdict.reason.substr(0, std::min(colon, verdict.reason.size()));

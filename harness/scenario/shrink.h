@@ -37,7 +37,7 @@ struct Shrunk {
 std::expected<Shrunk, Error> shrink(const Scenario& scenario, const ShrinkTools& tools);
 
 // failure_kind is what two runs that fail in the same way have in common: the verdict's kind, the first law that was
-// broken, and for a crash what was said of it, without numbers and addresses. Empty for a green verdict.
+// broken, and what was said of that, or of a crash, without numbers and addresses. Empty for a green verdict.
 std::string failure_kind(const Verdict& verdict);
 
 }  // namespace rig

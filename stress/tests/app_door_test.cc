@@ -89,6 +89,26 @@ TEST_P(MixUpRun, X1_TurnsTheRunRed) {
 INSTANTIATE_TEST_SUITE_P(All, MixUpRun, testing::ValuesIn(mix_ups().begin(), mix_ups().end()),
                          [](const auto& test) { return "X1_" + std::string(test.param.name); });
 
+// An error that is planned for one connection excuses no other one. The subject tells the end of connection 0 wrong.
+TEST(MixUpBesideAnError, X1_OnlyTheConnectionOfTheErrorIsExcused) {
+  for (const std::uint32_t excused : {0U, 2U}) {
+    Scenario scenario = find_suite("peer_leaves")->make(cell_in(World::lab), Size::tiny, 1);
+    lab::Fault fault;
+    fault.number = 1;
+    fault.kind = lab::FaultKind::error;
+    fault.connection = excused;
+    fault.op = lab::Op::getsockopt;
+    fault.nth = 1'000'000;
+    scenario.lab.faults.push_back(fault);
+    const Verdict verdict = run_scenario(scenario, {.subject = make_mix_up(house_subject(), MixUp::end_as_truncation)});
+    EXPECT_EQ(verdict.violations.size(), excused == 0 ? 0U : 1U) << verdict_json(verdict);
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::x1_outcome);
+      EXPECT_EQ(violation.where, "server 0");
+    }
+  }
+}
+
 TEST(MixUpOfOps, C5_MoreThanTheKernelWasGivenIsReported) {
   each_telling(MixUp::failure_as_sent, [](const Verdict& verdict) { expect_law(verdict, Law::c5_status_and_bytes); });
 }

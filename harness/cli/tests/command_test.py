@@ -107,6 +107,11 @@ class WrongUsage(Command):
     def test_unknown_world(self):
         self.refused(2, "--world: there is no value 'moon'", "run", "--world", "moon")
 
+    def test_what_belongs_to_the_lab(self):
+        for weather in ("by-seed", "adversarial"):
+            self.refused(2, "--weather needs --world lab: the real kernel makes its own", "run", "--weather", weather)
+        self.refused(2, "--no-memory needs --world lab", "run", "--no-memory", "once")
+
 
 class Lacking(Command):
     def test_subject_that_cannot_be_opened(self):

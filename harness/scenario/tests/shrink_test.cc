@@ -125,8 +125,8 @@ TEST(Shrink, WhatIsLeftFailsInTheSameWay) {
   scenario.seed = 3;
   const auto shrunk = shrink_planted(bug, scenario);
   ASSERT_TRUE(shrunk.has_value());
-  EXPECT_EQ(failure_kind(bug.run(shrunk->scenario)), "fail C1");
-  EXPECT_EQ(failure_kind(shrunk->verdict), "fail C1");
+  EXPECT_EQ(failure_kind(bug.run(shrunk->scenario)), "fail C1: op  completed twice");
+  EXPECT_EQ(failure_kind(shrunk->verdict), "fail C1: op  completed twice");
 }
 
 TEST(Shrink, TheLimitOfRunsLeavesSomethingThatFails) {
@@ -136,7 +136,7 @@ TEST(Shrink, TheLimitOfRunsLeavesSomethingThatFails) {
   const auto shrunk = shrink_planted(bug, scenario, 10);
   ASSERT_TRUE(shrunk.has_value());
   EXPECT_LE(bug.runs, 11);
-  EXPECT_EQ(failure_kind(bug.run(shrunk->scenario)), "fail C1");
+  EXPECT_EQ(failure_kind(bug.run(shrunk->scenario)), "fail C1: op  completed twice");
 }
 
 TEST(Shrink, AScenarioThatPassesIsRefused) {
@@ -173,7 +173,22 @@ TEST(Shrink, AnotherFailureIsNotFollowed) {
                           .seeds_per_candidate = 3};
   const auto shrunk = shrink(scenario, tools);
   ASSERT_TRUE(shrunk.has_value());
-  EXPECT_EQ(failure_kind(shrunk->verdict), "fail C1");
+  EXPECT_EQ(failure_kind(shrunk->verdict), "fail C1: op  completed twice");
+}
+
+TEST(FailureKind, OfAViolationIsItsLawAndTheShapeOfItsSentence) {
+  const auto kind_of = [](Law law, const char* message) {
+    Verdict verdict;
+    verdict.kind = VerdictKind::fail;
+    verdict.violations.push_back({law, "client 0", message});
+    return failure_kind(verdict);
+  };
+  const std::string kind = kind_of(Law::c1_exactly_once, "op 12 (16384 bytes, pending) never completed");
+  EXPECT_EQ(kind, kind_of(Law::c1_exactly_once, "op 3 (1 bytes, pending) never completed"));
+  EXPECT_NE(kind, kind_of(Law::c1_exactly_once, "op 12 completed twice"));
+  EXPECT_NE(kind, kind_of(Law::c6_quiet, "op 12 (16384 bytes, pending) never completed"));
+  EXPECT_EQ(kind_of(Law::h1_nothing_left, "left at 0x7ffe12ab in read_from (app+0x18eb) <- on_readable (app+0x15)"),
+            kind_of(Law::h1_nothing_left, "left at 0x1b in read_from (app+0x18fb) <- main (app+0x1)"));
 }
 
 TEST(FailureKind, OfACrashHasNoNumbers) {
