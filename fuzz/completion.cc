@@ -7,6 +7,7 @@
 #include "fuzz/fitted.h"
 #include "fuzz/lab_target.h"
 #include "fuzz/mutation.h"
+#include "fuzz/planted.h"
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   rig::enter_lab_or_end();
@@ -16,7 +17,8 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t room,
                                                unsigned int seed) {
   rig::Prng prng(seed);
-  rig::Scenario scenario = rig::scenario_of(data, size).value_or(rig::opening(rig::fuzz_backend()));
+  rig::Scenario scenario =
+      rig::scenario_of(data, size, rig::fuzz_backend()).value_or(rig::opening(rig::fuzz_backend()));
   rig::mutate(scenario, prng);
   const std::size_t written = rig::text_of(rig::fitted(std::move(scenario), rig::fuzz_backend()), data, room);
   return written != 0 ? written : size;
@@ -26,8 +28,8 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::s
                                                  const std::uint8_t* other, std::size_t other_size, std::uint8_t* out,
                                                  std::size_t room, unsigned int seed) {
   rig::Prng prng(seed);
-  auto first = rig::scenario_of(one, one_size);
-  const auto second = rig::scenario_of(other, other_size);
+  auto first = rig::scenario_of(one, one_size, rig::fuzz_backend());
+  const auto second = rig::scenario_of(other, other_size, rig::fuzz_backend());
   if (!first.has_value() || !second.has_value()) {
     return 0;
   }
@@ -35,10 +37,10 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::s
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto scenario = rig::scenario_of(data, size);
+  const auto scenario = rig::scenario_of(data, size, rig::fuzz_backend());
   if (!scenario.has_value()) {
-    return -1;
+    return rig::is_blank(data, size) ? 0 : -1;
   }
-  rig::run_and_judge(*scenario);
+  rig::run_and_judge(*scenario, rig::planted_subject());
   return 0;
 }

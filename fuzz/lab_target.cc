@@ -1,6 +1,10 @@
 #include "fuzz/lab_target.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -9,7 +13,7 @@
 
 #include "fuzz/finding.h"
 #include "fuzz/fitted.h"
-#include "fuzz/planted.h"
+#include "harness/lab/lab.h"
 #include "harness/scenario/lab_world.h"
 #include "harness/scenario/runner.h"
 #include "harness/scenario/text.h"
@@ -35,6 +39,35 @@ bool is_finding(const Scenario& scenario, const Verdict& verdict) {
   return false;
 }
 
+// libFuzzer would take the time of an input from a clock that is the lab's while it runs. So it is not asked: its alarm
+// comes here. It comes after each half of the time that an input may take; one that three of them meet is a hang.
+std::atomic<std::uint64_t> runs_begun{0};
+std::atomic<bool> runs{false};
+
+void on_alarm(int) {
+  constexpr std::string_view sentence = "FOUND: an input takes longer than it may\n";
+  static std::uint64_t met_run = 0;
+  static int met = 0;
+  const std::uint64_t run = runs_begun.load();
+  met = runs.load() && run == met_run ? met + 1 : 1;
+  met_run = run;
+  if (runs.load() && met == 3) {
+    static_cast<void>(::write(STDERR_FILENO, sentence.data(), sentence.size()));
+    std::abort();
+  }
+}
+
+class UnderWay {
+ public:
+  UnderWay() {
+    ++runs_begun;
+    runs = true;
+  }
+  ~UnderWay() { runs = false; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+};
+
 [[noreturn]] void report(const Scenario& scenario, const Verdict& verdict) {
   std::fprintf(stderr, "%s\n%s\n", print_scenario(scenario).c_str(), verdict_json(verdict).c_str());
   found(std::string(verdict_kind_name(verdict.kind)) + ": " + verdict.reason);
@@ -47,16 +80,29 @@ void enter_lab_or_end() {
     std::fprintf(stderr, "%s\n", std::string(entered.error().detail()).c_str());
     std::exit(EXIT_FAILURE);
   }
+  // Whose handler is there already is not replaced by libFuzzer.
+  struct sigaction action{};
+  action.sa_handler = on_alarm;
+  action.sa_flags = SA_RESTART;
+  static_cast<void>(::sigaction(SIGALRM, &action, nullptr));
 }
 
-std::optional<Scenario> scenario_of(const std::uint8_t* data, std::size_t size) {
-  // A text without a word in it, as libFuzzer begins with.
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  if (text.find_first_not_of(" \n") == std::string_view::npos) {
-    return opening(fuzz_backend());
-  }
-  auto scenario = parse_scenario(text);
-  return scenario.has_value() ? std::optional(fitted(std::move(*scenario), fuzz_backend())) : std::nullopt;
+void on_one_thread(const std::function<void()>& body) {
+  const UnderWay under_way;
+  lab::Options options;
+  options.policy = lab::PolicyKind::none;
+  options.crew = true;
+  options.watchdog = false;
+  lab::run(options, body);
+}
+
+bool is_blank(const std::uint8_t* data, std::size_t size) {
+  return std::string_view(reinterpret_cast<const char*>(data), size).find_first_not_of(" \n") == std::string_view::npos;
+}
+
+std::optional<Scenario> scenario_of(const std::uint8_t* data, std::size_t size, std::string_view library) {
+  auto scenario = parse_scenario({reinterpret_cast<const char*>(data), size});
+  return scenario.has_value() ? std::optional(fitted(std::move(*scenario), library)) : std::nullopt;
 }
 
 std::size_t text_of(const Scenario& scenario, std::uint8_t* data, std::size_t room) {
@@ -68,9 +114,10 @@ std::size_t text_of(const Scenario& scenario, std::uint8_t* data, std::size_t ro
   return text.size();
 }
 
-Verdict run_and_judge(const Scenario& scenario) {
+Verdict run_and_judge(const Scenario& scenario, const rig_subject* subject) {
+  const UnderWay under_way;
   RunOptions options;
-  options.subject = planted_subject();
+  options.subject = subject;
   options.stuck = [&scenario](const Verdict& verdict) { report(scenario, verdict); };
   options.one_process = true;
   options.stall_limit_us = FuzzLimits::stall_us;

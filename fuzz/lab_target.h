@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "harness/scenario/scenario.h"
 #include "harness/scenario/verdict.h"
+#include "harness/subjects/subject.h"
 
 namespace rig {
 
@@ -15,16 +17,22 @@ namespace rig {
 // first of all.
 void enter_lab_or_end();
 
-// scenario_of reads an input: the text of a scenario, or nothing at all, which is the opening one. Null: it is no
-// scenario. What it answers is fitted().
-std::optional<Scenario> scenario_of(const std::uint8_t* data, std::size_t size);
+// on_one_thread runs `body` in the lab as the only thread of a run, whose randomness and clock are the same each time.
+void on_one_thread(const std::function<void()>& body);
+
+// is_blank says that there is no word in an input, as in the one that libFuzzer begins with. It is run by nobody: what
+// fails is to be left behind as a text.
+bool is_blank(const std::uint8_t* data, std::size_t size);
+
+// scenario_of reads an input: the text of a scenario. Null: it is none. What it answers is fitted() to `library`.
+std::optional<Scenario> scenario_of(const std::uint8_t* data, std::size_t size, std::string_view library);
 
 // text_of writes `scenario` over an input of at most `room` bytes and answers how long it is; 0 if it does not fit.
 std::size_t text_of(const Scenario& scenario, std::uint8_t* data, std::size_t room);
 
 // run_and_judge runs a fitted scenario once, under all laws, and calls found() with its text and its verdict if a law
-// is broken, if it hangs although nothing may keep it, or if anything at all goes wrong in a calm one. What
-// TLSRIG_PLANT names (planted.h) takes the subject's place.
-Verdict run_and_judge(const Scenario& scenario);
+// is broken, if it hangs although nothing may keep it, or if anything at all goes wrong in a calm one. `subject` takes
+// the place of the scenario's, unless it is null.
+Verdict run_and_judge(const Scenario& scenario, const rig_subject* subject);
 
 }  // namespace rig

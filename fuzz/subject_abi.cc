@@ -6,31 +6,20 @@
 #include <array>
 #include <cstring>
 #include <memory>
-#include <span>
 #include <utility>
 #include <vector>
 
+#include "fuzz/choices.h"
 #include "fuzz/finding.h"
 #include "fuzz/lab_target.h"
-#include "harness/lab/lab.h"
 #include "harness/subjects/subjects.h"
 
 namespace {
 
+using rig::Choices;
+
 constexpr std::size_t calls_max = 64;
 constexpr std::size_t handles_max = 8;
-
-// Choices are the bytes of the input; at its end every choice is the first.
-class Choices {
- public:
-  explicit Choices(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool left() const { return at_ < bytes_.size(); }
-  std::uint8_t next() { return left() ? bytes_[at_++] : 0; }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-  std::size_t at_ = 0;
-};
 
 // Value is one that an argument can have; a bad one must be refused.
 template <class T>
@@ -368,7 +357,7 @@ void give_back(Place& place) {
   }
 }
 
-void run(std::span<const std::uint8_t> bytes) {
+void run(rig::ByteView bytes) {
   const auto house = rig::find_subject("house");
   rig::demand(house.has_value(), "there is no house");
   Place place{.subject = **house, .loop = nullptr, .contexts = {}, .listeners = {}, .sockets = {}};
@@ -390,10 +379,6 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  rig::lab::Options options;
-  options.policy = rig::lab::PolicyKind::none;
-  options.crew = true;
-  options.watchdog = false;
-  rig::lab::run(options, [data, size] { run({data, size}); });
+  rig::on_one_thread([data, size] { run({data, size}); });
   return 0;
 }

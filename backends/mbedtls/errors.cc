@@ -76,8 +76,9 @@ Code code_of_result(int code, const Evidence& evidence) noexcept {
       // Without an alert this is a hello that could not be read; a refused one comes with an alert.
       return evidence.sent_alert.has_value() ? Code::handshake_failed : Code::protocol;
     case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
-      // A ServerHello with a suite that the library does not know ends so, too.
-      return evidence.in_handshake ? Code::handshake_failed : Code::internal;
+      // So ends a ServerHello with a suite that the library does not know, and a record that says it is longer than the
+      // library has room for.
+      return evidence.in_handshake ? Code::handshake_failed : Code::protocol;
     case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
     case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
     case MBEDTLS_ERR_SSL_COUNTER_WRAPPING:

@@ -19,7 +19,7 @@ bool drives(const DoorCall& call) noexcept {
 
 }  // namespace
 
-LibraryWatch::LibraryWatch(ViolationLog& log) : laws_(log, true) {
+LibraryWatch::LibraryWatch(ViolationLog& log, bool poison) : laws_(log, poison) {
   current.store(this);
   open_door(this);
 }

@@ -10,12 +10,13 @@
 
 namespace rig {
 
-// LibraryWatch opens the doors of the TLS libraries for as long as it lives. What it allocates is the rig's. It plants
-// an entry in the thread's error queue wherever control comes from the app into the subject, and takes it out on the
-// way back: a subject that believes an older error fails by that. Thread: one of them at a time in a process.
+// LibraryWatch opens the doors of the TLS libraries for as long as it lives. What it allocates is the rig's. Unless it
+// is told not to poison, it plants an entry in the thread's error queue wherever control comes from the app into the
+// subject, and takes it out on the way back: a subject that believes an older error fails by that. Thread: one of them
+// at a time in a process.
 class LibraryWatch final : public DoorObserver {
  public:
-  explicit LibraryWatch(ViolationLog& log);
+  explicit LibraryWatch(ViolationLog& log, bool poison = true);
   ~LibraryWatch();
   LibraryWatch(const LibraryWatch&) = delete;
   LibraryWatch& operator=(const LibraryWatch&) = delete;

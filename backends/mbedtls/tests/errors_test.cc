@@ -47,7 +47,7 @@ TEST(MbedtlsErrors, ACodeHasOneClass) {
       {MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION, true, MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION, Code::handshake_failed},
       {MBEDTLS_ERR_X509_INVALID_FORMAT, true, MBEDTLS_SSL_ALERT_MSG_BAD_CERT, Code::verification_failed},
       {MBEDTLS_ERR_SSL_BAD_INPUT_DATA, true, {}, Code::handshake_failed},
-      {MBEDTLS_ERR_SSL_BAD_INPUT_DATA, false, {}, Code::internal},
+      {MBEDTLS_ERR_SSL_BAD_INPUT_DATA, false, {}, Code::protocol},
       {MBEDTLS_ERR_SSL_INTERNAL_ERROR, true, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR, Code::internal},
       {MBEDTLS_ERR_SSL_COUNTER_WRAPPING, false, {}, Code::internal},
       {-0x0123, false, {}, Code::protocol},

@@ -22,6 +22,8 @@ using Around = SpoiledCallbacks<spoil>;
 
 MixUp active = MixUp::none;
 std::atomic<std::size_t> op_bytes{0};  // of every op
+std::uint64_t data_before_lies = 0;
+std::atomic<std::uint64_t> data_seen{0};
 
 const Told& told() {
   static const std::array<Told, 9> all{{
@@ -40,7 +42,7 @@ const Told& told() {
 
 void on_closed(void* user, const rig_error* error) {
   const rig_status status = error != nullptr ? error->status : RIG_OK;
-  if (std::ranges::find(told().true_ones, status) == told().true_ones.end()) {
+  if (data_seen < data_before_lies || std::ranges::find(told().true_ones, status) == told().true_ones.end()) {
     Around::app().closed(user, error);
     return;
   }
@@ -50,8 +52,13 @@ void on_closed(void* user, const rig_error* error) {
   Around::app().closed(user, other.status == RIG_OK ? nullptr : &other);
 }
 
+void on_data(void* user, const std::uint8_t* bytes, std::size_t count) {
+  ++data_seen;
+  Around::app().data(user, bytes, count);
+}
+
 void on_sent(void* user, std::uint64_t token, std::size_t bytes, const rig_error* error) {
-  const bool lies = active == MixUp::failure_as_sent && error != nullptr;
+  const bool lies = active == MixUp::failure_as_sent && error != nullptr && data_seen >= data_before_lies;
   Around::app().sent(user, token, lies ? op_bytes.load() : bytes, lies ? nullptr : error);
 }
 
@@ -63,6 +70,7 @@ rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t
 
 void spoil(rig_socket_callbacks& callbacks) {
   callbacks.closed = on_closed;
+  callbacks.data = on_data;
   callbacks.sent = on_sent;
 }
 
@@ -81,8 +89,10 @@ std::span<const MixUpKind> mix_ups() {
   return kinds;
 }
 
-const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up) {
+const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up, std::uint64_t after_data) {
   active = mix_up;
+  data_before_lies = after_data;
+  data_seen = 0;
   rig_subject& table = Around::wrap(subject);
   table.send = send;
   return &table;

@@ -32,9 +32,9 @@ struct MixUpKind {
 // mix_ups lists those of X1.
 std::span<const MixUpKind> mix_ups();
 
-// make_mix_up wraps `inner`, which must outlive its use, so that every `closed` (or `sent`) of the kind is told wrong;
-// a `connected` with an error stays one. There is one in the process, which must be made while no run is under way; all
-// sockets of the process have one table of callbacks.
-const rig_subject* make_mix_up(const rig_subject* inner, MixUp mix_up);
+// make_mix_up wraps `inner`, which must outlive its use, so that every `closed` (or `sent`) of the kind is told wrong
+// once `data` has come `after_data` times, to all sockets together; a `connected` with an error stays one. There is one
+// in the process, which must be made while no run is under way; all sockets of the process have one table of callbacks.
+const rig_subject* make_mix_up(const rig_subject* inner, MixUp mix_up, std::uint64_t after_data = 0);
 
 }  // namespace rig
