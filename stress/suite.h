@@ -28,6 +28,7 @@ struct Suite {
   std::optional<std::string> (*unfit)(const Cell& cell, const Abilities& abilities);
   // make is the scenario for a cell, a size and a seed: the same for the same arguments, always.
   Scenario (*make)(const Cell& cell, Size size, std::uint64_t seed);
+  bool has_tiny = true;  // false: its situation is one of much data, and its tiny size is as large as its quick one
 };
 
 // suites lists them all, by name. Defined by the build from stress_suite() lines.

@@ -32,12 +32,16 @@ void WakeupAudit::renew(Thread& thread) noexcept {
   thread.stretch = next_stretch_++;
 }
 
+void WakeupAudit::renew_turn(Thread& thread) noexcept {
+  thread.turn = next_stretch_++;
+  thread.ready_count = 0;
+}
+
 void WakeupAudit::entered(std::uint32_t thread) noexcept {
   const std::lock_guard guard(lock_);
   if (Thread* const here = thread_of(thread); here != nullptr) {
     renew(*here);
     here->looks = 0;
-    here->ready_count = 0;
   }
 }
 
@@ -45,6 +49,7 @@ void WakeupAudit::turning(std::uint32_t thread, std::int64_t until_ns) noexcept 
   const std::lock_guard guard(lock_);
   if (Thread* const here = thread_of(thread); here != nullptr) {
     here->turn_until_ns = until_ns;
+    renew_turn(*here);
   }
 }
 
@@ -123,7 +128,9 @@ WakeupAudit::Finding WakeupAudit::judge_call(Descriptor& known, Thread& thread, 
   if (known.stretch != thread.stretch) {
     known.stretch = thread.stretch;
     known.would_block = {};
-    known.reads = 0;
+  }
+  if (known.turn != thread.turn) {
+    known.turn = thread.turn;
     known.bytes = 0;
   }
   if (!reads && !sends) {
@@ -135,7 +142,6 @@ WakeupAudit::Finding WakeupAudit::judge_call(Descriptor& known, Thread& thread, 
     return {.what = "would block, and is tried again at once", .descriptor = call.descriptor, .count = blocked};
   }
   if (reads && result.result > 0 && !call.peeks) {
-    ++known.reads;
     known.bytes += static_cast<std::uint64_t>(result.result);
     return judge_turn(known, thread, call.descriptor);
   }
@@ -143,12 +149,12 @@ WakeupAudit::Finding WakeupAudit::judge_call(Descriptor& known, Thread& thread, 
 }
 
 WakeupAudit::Finding WakeupAudit::judge_turn(Descriptor& known, const Thread& thread, int descriptor) noexcept {
-  if (known.reads <= reads_max || known.bytes <= bytes_max) {
+  if (known.bytes <= turn_bytes_max) {
     return {};
   }
   for (std::size_t i = 0; i < thread.ready_count; ++i) {
     const Descriptor* const other = descriptors_.find(thread.ready[i]);
-    if (thread.ready[i] != descriptor && other != nullptr && other->stretch != thread.stretch) {
+    if (thread.ready[i] != descriptor && other != nullptr && other->turn != thread.turn) {
       return {.what = "is read from on and on, while a neighbour that is ready waits for its turn",
               .descriptor = descriptor,
               .count = known.bytes,
@@ -202,7 +208,7 @@ void WakeupAudit::resumed(const KernelWait& wait, int result, std::uint32_t thre
       return;
     }
     renew(*here);
-    here->ready_count = 0;
+    renew_turn(*here);
     here->reported_count = 0;
     here->wakes = result > 0 ? here->wakes : 0;
     here->looks = result == 0 && !wait.blocks ? here->looks + 1 : 0;

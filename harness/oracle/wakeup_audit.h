@@ -27,8 +27,8 @@ namespace rig {
 //   of each stretch, from where control comes into the layer, or out of a wait, to the next wait: a call that would
 //     block is not repeated on that descriptor would_block_max times; and of each verb of the layer's: it does not look
 //     looks_max times with a time limit of 0 and find nothing, without moving a byte in between.
-//   of each stretch: while a neighbour that the same wait reported has not had its turn, no socket is read from more
-//     than reads_max times and for more than bytes_max bytes.
+//   of each turn, from where a thread comes out of a wait to its next one, whatever it calls back meanwhile: while a
+//     neighbour that the wait reported has not been served, no socket is read from for more than turn_bytes_max.
 // What a wait of epoll reports is known by the data of its registration; data that two descriptors share is passed
 // over. Threads beyond door_threads_max are not judged. Thread: any.
 class WakeupAudit {
@@ -37,7 +37,7 @@ class WakeupAudit {
 
   // entered: control comes from the app into the layer.
   void entered(std::uint32_t thread) noexcept;
-  // turning: it is a turn of a loop, to last no longer than `until_ns` of virtual time.
+  // turning: it is a turn of a loop, to last no longer than `until_ns` of virtual time (no_time if there is none).
   void turning(std::uint32_t thread, std::int64_t until_ns) noexcept;
   void called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept;
   // begun: the number means another file.
@@ -55,8 +55,7 @@ class WakeupAudit {
   static constexpr std::uint32_t idle_wakes_per_second = 100;
   static constexpr std::uint32_t would_block_max = 16;
   static constexpr std::uint32_t looks_max = 64;
-  static constexpr std::uint32_t reads_max = 64;
-  static constexpr std::uint64_t bytes_max = 256 * 1024;
+  static constexpr std::uint64_t turn_bytes_max = 1024 * 1024;
 
  private:
   enum Direction : std::uint8_t { in, out };
@@ -64,8 +63,8 @@ class WakeupAudit {
     std::array<std::uint32_t, 2> ignored{};      // reports in a row that nobody acted upon
     std::uint64_t stretch = 0;                   // to which the following belong
     std::array<std::uint32_t, 2> would_block{};  // calls in a row
-    std::uint32_t reads = 0;
-    std::uint64_t bytes = 0;
+    std::uint64_t turn = 0;                      // to which the following belongs
+    std::uint64_t bytes = 0;                     // that were read
   };
   // Watched is a registration of epoll's.
   struct Watched {
@@ -77,6 +76,7 @@ class WakeupAudit {
   static constexpr std::size_t ready_max = 64;
   struct Thread {
     std::uint64_t stretch = 0;
+    std::uint64_t turn = 0;
     std::uint32_t wakes = 0;
     std::uint32_t edges = 0;  // all that were reported
     std::uint32_t looks = 0;
@@ -99,6 +99,7 @@ class WakeupAudit {
 
   Thread* thread_of(std::uint32_t thread) noexcept;
   void renew(Thread& thread) noexcept;
+  void renew_turn(Thread& thread) noexcept;
   void note_watch(const KernelCall& call) noexcept;
   const Watched* watched_by(int epoll, std::uint64_t data) const noexcept;
   Finding judge_call(Descriptor& known, Thread& thread, const KernelCall& call, const KernelReturn& result) noexcept;

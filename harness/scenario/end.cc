@@ -167,6 +167,7 @@ void End::perform(Verb verb) {
       status = subject.pause(socket, &error);
       break;
     case Verb::resume:
+      note_unread();
       status = subject.resume(socket, &error);
       break;
     case Verb::renegotiate:
@@ -187,6 +188,13 @@ void End::perform(Verb verb) {
   probe_.after(word(verb));
   note_status(status, error, word(verb));
   world_.signal().changed();
+}
+
+// What arrives while a send is still to answer is received before it is accepted.
+void End::note_unread() {
+  const std::uint64_t received = incoming_.received_bytes();
+  const std::uint64_t accepted = std::max(incoming_.accepted_bytes(), received);
+  unread_at_resume_ = std::max(unread_at_resume_.load(), accepted - received);
 }
 
 void End::note_status(rig_status status, const rig_error& error, std::string_view verb) {

@@ -117,6 +117,8 @@ class End {
   // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
   void note_pending(std::uint64_t ops) { pending_seen_ = std::max(pending_seen_.load(), ops); }
   std::uint64_t pending_seen() const { return pending_seen_.load(); }
+  // unread_at_resume is the most bytes that the peer's app had sent, and that had not come, when this side read on.
+  std::uint64_t unread_at_resume() const { return unread_at_resume_.load(); }
   // paused says that this side's app reads nothing. last_call and last_callback are what came through the app door last
   // each way, for the report of a stall: "send answered pending", "data"; empty if nothing did.
   bool paused() const { return paused_.load(); }
@@ -164,6 +166,7 @@ class End {
   void close_when_through();
   void give_up();
   void leave_by(Verb verb);
+  void note_unread();
   void note_status(rig_status status, const rig_error& error, std::string_view verb);
   void came(const char* name);
   void note_call(const char* verb, const char* answer);
@@ -211,6 +214,7 @@ class End {
   std::atomic<std::uint64_t> pending_at_end_{0};
   std::atomic<std::uint64_t> peer_rekeys_with_pending_{0};
   std::atomic<std::uint64_t> rekeys_with_pending_{0};
+  std::atomic<std::uint64_t> unread_at_resume_{0};
   std::array<std::atomic<std::uint64_t>, 7> counts_{};
   Bytes backlog_;  // echo that was refused; the loop's thread only
 

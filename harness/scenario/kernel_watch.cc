@@ -134,8 +134,9 @@ void KernelWatch::control_enters() noexcept {
 
 void KernelWatch::turn_begins(std::uint64_t limit_us) noexcept {
   KernelWatch* const watch = current.load(std::memory_order_acquire);
-  if (watch != nullptr && lab::running()) {
-    watch->wakeups_.turning(door_thread(), lab::now_ns() + static_cast<std::int64_t>(limit_us) * 1000);
+  if (watch != nullptr) {
+    watch->wakeups_.turning(door_thread(), lab::running() ? lab::now_ns() + static_cast<std::int64_t>(limit_us) * 1000
+                                                          : WakeupAudit::no_time);
   }
 }
 

@@ -316,6 +316,7 @@ void Run::count(Verdict& verdict) const {
     counters["closes_with_pending"] += end.pending_at_close() > 0 ? 1 : 0;
     counters["ends_with_pending"] += end.pending_seen() > 0 ? 1 : 0;
     counters["ended_with_pending"] += end.pending_at_end() > 0 ? 1 : 0;
+    counters["unread_at_resume"] += end.unread_at_resume();
     counters["peer_rekeys_with_pending"] += end.peer_rekeys_with_pending();
     counters["rekeys_with_pending"] += end.rekeys_with_pending();
     counters["renegotiated_ends"] += end.last_look().handshakes >= 2 ? 1 : 0;

@@ -369,7 +369,8 @@ INSTANTIATE_TEST_SUITE_P(
         TrespassCase{Trespass::ignores_input, Law::l2_wakeups, "input that nobody reads", "L2_ignores_input"},
         TrespassCase{Trespass::ignores_room, Law::l2_wakeups, "room that nobody uses", "L2_ignores_room"},
         TrespassCase{Trespass::repeats_at_once, Law::l2_wakeups, "is tried again at once", "L2_repeats_at_once"},
-        TrespassCase{Trespass::starves, Law::l2_wakeups, "waits for its turn", "L2_starves"}),
+        TrespassCase{Trespass::starves, Law::l2_wakeups, "waits for its turn", "L2_starves"},
+        TrespassCase{Trespass::gulps, Law::l2_wakeups, "waits for its turn", "L2_gulps"}),
     [](const auto& trespass) { return std::string(trespass.param.name); });
 
 // In virtual time only: how often a thread wakes up on the real kernel depends on the machine.

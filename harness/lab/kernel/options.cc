@@ -16,10 +16,11 @@
 namespace rig::lab {
 namespace {
 
-// Linux's minima, and the default of net.core.{r,w}mem_max.
+// Linux's minima; and net.core.{r,w}mem_max as on a machine where they were raised to what Linux's own tuning gives to
+// a connection, so that a scenario can have a megabyte and more lie unread.
 constexpr int send_buffer_min = 4608;
 constexpr int recv_buffer_min = 2304;
-constexpr int buffer_max = 212992;
+constexpr int buffer_max = 4 * 1024 * 1024;
 
 // Options that are kept and have no effect that a program on a loopback could see. The last number is the default.
 struct Kept {

@@ -25,6 +25,12 @@ class WakeupAuditTest : public testing::Test {
                   {.result = result, .error = error}, thread);
   }
   void receive(int descriptor, std::int64_t bytes) { call(KernelVerb::receive, descriptor, bytes); }
+  // receive_to_the_bound reads as much of the busy one as a turn may have, in pieces.
+  void receive_to_the_bound(std::uint64_t piece) {
+    for (std::uint64_t bytes = 0; bytes < WakeupAudit::turn_bytes_max; bytes += piece) {
+      receive(busy, static_cast<std::int64_t>(piece));
+    }
+  }
   // wait is a poll of both descriptors.
   void wait(short busy_events, short neighbour_events = 0, bool blocks = true) {
     const std::array<pollfd, 2> polls{{{.fd = busy, .events = POLLIN, .revents = busy_events},
@@ -250,28 +256,53 @@ TEST_F(WakeupAuditTest, L2_LookingBetweenCallsThatMoveBytesIsNoSpin) {
 
 TEST_F(WakeupAuditTest, L2_ASocketThatIsReadOnAndOnWhileItsNeighbourWaitsIsReported) {
   wait(POLLIN, POLLIN);
-  for (std::uint32_t i = 0; i <= WakeupAudit::reads_max; ++i) {
-    EXPECT_EQ(laws(log_), "");
-    receive(busy, 16384);
-  }
+  receive_to_the_bound(16384);
+  EXPECT_EQ(laws(log_), "");
+  receive(busy, 16384);
   EXPECT_EQ(laws(log_), "L2");
   EXPECT_NE(log_.kept().front().message.find("waits for its turn, descriptor 9 (1064960 bytes)"), std::string::npos);
 }
 
+TEST_F(WakeupAuditTest, L2_AFewLargeReadsStarveANeighbourAsManySmallOnesDo) {
+  wait(POLLIN, POLLIN);
+  receive_to_the_bound(WakeupAudit::turn_bytes_max / 2);
+  EXPECT_EQ(laws(log_), "");
+  receive(busy, 1);
+  EXPECT_EQ(laws(log_), "L2");
+}
+
+TEST_F(WakeupAuditTest, L2_ATurnGoesOnBehindACallback) {
+  wait(POLLIN, POLLIN);
+  for (std::uint64_t bytes = 0; bytes <= WakeupAudit::turn_bytes_max; bytes += 65536) {
+    receive(busy, 65536);
+    audit_.entered(thread);
+  }
+  EXPECT_EQ(laws(log_), "L2");
+}
+
+TEST_F(WakeupAuditTest, L2_TheBytesOfATurnAreCountedAnewInTheNext) {
+  for (int turn = 0; turn < 4; ++turn) {
+    wait(POLLIN, POLLIN);
+    receive_to_the_bound(65536);
+    receive(neighbour, 1);
+  }
+  wait(POLLIN, POLLIN);
+  receive_to_the_bound(65536);
+  // What the loop is turned for before it waits again is nothing that the last wait has reported.
+  audit_.turning(thread, WakeupAudit::no_time);
+  receive(busy, 65536);
+  EXPECT_EQ(laws(log_), "");
+}
+
 TEST_F(WakeupAuditTest, L2_ALongReadIsSilentWhereNobodyWaitsOrTheNeighbourHasHadItsTurn) {
   wait(POLLIN, 0);
-  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
-    receive(busy, 16384);
-  }
+  receive_to_the_bound(16384);
+  receive_to_the_bound(16384);
   wait(POLLIN, POLLIN);
   receive(neighbour, 1);
-  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
-    receive(busy, 16384);
-  }
-  wait(POLLIN, POLLIN);
-  for (std::uint32_t i = 0; i <= 2 * WakeupAudit::reads_max; ++i) {
-    receive(busy, 5);
-  }
+  receive_to_the_bound(16384);
+  audit_.entered(thread);  // a callback has come in between
+  receive_to_the_bound(16384);
   EXPECT_EQ(laws(log_), "");
 }
 

@@ -64,6 +64,16 @@ void move(const Ends& ends, bool reads) {
   }
 }
 
+// gulp takes several pieces in one read.
+void gulp(const Ends& ends) {
+  constexpr int pieces = 5;
+  for (int i = 0; i < pieces; ++i) {
+    move(ends, false);
+  }
+  std::vector<char> got(pieces * piece_bytes);
+  ::recv(ends.near(), got.data(), got.size(), 0);
+}
+
 void fill(const Ends& ends) {
   static const std::vector<char> piece(piece_bytes);
   while (::send(ends.near(), piece.data(), piece.size(), MSG_NOSIGNAL) > 0) {
@@ -142,7 +152,7 @@ void trespass_on_wakeups() {
   Ends neighbour;
   if (chosen == Trespass::ignores_input) {
     move(ends, false);
-  } else if (chosen == Trespass::starves) {
+  } else if (chosen == Trespass::starves || chosen == Trespass::gulps) {
     move(ends, false);
     move(neighbour, false);
     wait_for(ends, neighbour, POLLIN);
@@ -162,6 +172,9 @@ void trespass_on_wakeups() {
         break;
       case Trespass::repeats_at_once:
         ::send(neighbour.near(), "x", 1, MSG_NOSIGNAL);
+        break;
+      case Trespass::gulps:
+        gulp(ends);
         break;
       default:
         move(ends, true);

@@ -21,6 +21,7 @@ enum class Trespass : std::uint8_t {
   ignores_room,         // L2: asks for room, and has nothing to send
   repeats_at_once,      // L2: a send that would block, again and again
   starves,              // L2: reads from one socket on and on, while its neighbour waits
+  gulps,                // L2: the same in a few large reads
   ticks,                // L2: wakes up each millisecond, while nothing happens
   ticks_slowly,         // the neighbour of that, for virtual time: a timer of some times in a second
   speaks_in_the_clear,  // W1: on the first connection that is begun, which ends it
