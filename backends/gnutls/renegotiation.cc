@@ -77,11 +77,8 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
   }
   // Each turn consumes a record of the input, so there is a last one.
   while (rehandshaking_) {
-    if (hello_request_next()) {
-      RIG_TRY(thrown, throw_away_record());
-      if (!thrown) {
-        return Outcome::starved;
-      }
+    if (hello_request_next() && !throw_away_record()) {
+      return Outcome::starved;
     }
     const int code = gnutls_handshake(enter(Intake::no_data));
     if (hook_failure_.has_value()) {
@@ -119,27 +116,20 @@ bool GnutlsEngine::hello_request_next() const noexcept {
          input_.next_body_bytes() == gnutls_record_overhead_size(session_.get()) - header_bytes + hello_request_bytes;
 }
 
-// throw_away_record lets the library throw away a handshake record, by asking for data; false if it is not all here. A
-// record that does not decrypt is no less fatal for being thrown away.
-std::expected<bool, Error> GnutlsEngine::throw_away_record() {
+// throw_away_record lets the library throw away a handshake record, by asking for data; false if it is not all here.
+bool GnutlsEngine::throw_away_record() noexcept {
   std::array<std::uint8_t, 1> unused{};
-  const int code = static_cast<int>(gnutls_record_recv(enter(Intake::no_data), unused.data(), unused.size()));
-  if (code < 0 && code != GNUTLS_E_GOT_APPLICATION_DATA && gnutls_error_is_fatal(code) != 0) {
-    return fail(code);
-  }
-  return !waits(code);
+  const ssize_t thrown = gnutls_record_recv(enter(Intake::no_data), unused.data(), unused.size());
+  return !waits(static_cast<int>(thrown));
 }
 
-Status GnutlsEngine::on_rehandshake_request() {
+void GnutlsEngine::on_rehandshake_request() noexcept {
   const bool willing = context_->config().allow_renegotiation && !close_started_;
   rehandshaking_ = willing;
   owed_alert_ = owed_alert_ || (!willing && !close_started_);
   if (!willing && !client()) {
-    // The library keeps the ClientHello for the handshake that does not come.
-    RIG_TRY(thrown, throw_away_record());
-    static_cast<void>(thrown);
+    throw_away_record();  // the library keeps the ClientHello for the handshake that does not come
   }
-  return {};
 }
 
 void GnutlsEngine::on_warning() noexcept {
