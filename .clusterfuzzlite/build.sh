@@ -1,8 +1,8 @@
 #!/bin/bash -eu
 # Builds the fuzzers as OSS-Fuzz and ClusterFuzzLite want them: $OUT/NAME, with a corpus, a dictionary and options.
 #
-# Takes $SRC, $OUT, $WORK, $CXX, $CC, $LIB_FUZZING_ENGINE and $SANITIZER. It does not take $CFLAGS and $CXXFLAGS: the lab
-# and the laws must not be instrumented, and the build says for each target what is (RIG_SANITIZE=fuzzer).
+# Takes $SRC, $OUT, $WORK, $CXX, $CC, $LIB_FUZZING_ENGINE and $SANITIZER. It does not take $CFLAGS and $CXXFLAGS: the
+# lab and the laws must not be instrumented, and the build says for each target what is (RIG_SANITIZE=fuzzer).
 # FUZZERS="canary completion_null" builds these only.
 
 if [ "${SANITIZER:-address}" != address ]; then
@@ -24,6 +24,7 @@ else
   cmake --build "$build" --target fuzzers
 fi
 
+bring='lib(ssl|crypto|gnutls|nettle|hogweed|gmp|p11-kit|idn2|unistring|tasn1|ffi|mbed|fmt|stdc)'
 mkdir -p "$OUT/lib"
 for program in "$build"/fuzz/fuzz_*; do
   name=$(basename "$program")
@@ -31,7 +32,7 @@ for program in "$build"/fuzz/fuzz_*; do
     continue  # the canary fails on purpose
   fi
   cp "$program" "$OUT/$name"
-  ldd "$program" | awk '$3 ~ /lib(ssl|crypto|gnutls|nettle|hogweed|gmp|p11-kit|idn2|unistring|tasn1|ffi|mbed|fmt|stdc)/ {print $3}' |
+  ldd "$program" | awk -v bring="$bring" '$3 ~ bring {print $3}' |
     xargs -r cp -Lu -t "$OUT/lib"
   target=${name#fuzz_}
   corpus=$root/fuzz/corpus/$target

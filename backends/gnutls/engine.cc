@@ -349,7 +349,7 @@ std::expected<WriteStep, Error> GnutlsEngine::write(ByteView plain, CipherOut& o
     }
     if (rehandshaking_) {
       if (clean_end_) {
-        return refused(Code::invalid_state, "the peer closed the connection within a renegotiation");
+        return refused(Code::handshake_failed, "the peer closed the connection within a renegotiation");
       }
       step.need = Need::input;
       return step;
@@ -392,7 +392,7 @@ std::expected<std::optional<ReadStep>, Error> GnutlsEngine::read_once(MutableByt
       clean_end_ = true;
       return ReadStep{.end = true};
     case GNUTLS_E_REHANDSHAKE:
-      on_rehandshake_request();
+      RIG_TRY_STATUS(on_rehandshake_request());
       return std::nullopt;
     case GNUTLS_E_WARNING_ALERT_RECEIVED:
       on_warning();

@@ -109,12 +109,12 @@ class GnutlsEngine final : public TlsEngine {
 
   // read_once lets the library read one record; nothing if the caller should go on reading.
   std::expected<std::optional<ReadStep>, Error> read_once(MutableBytes plain, bool room_wanted);
-  void on_rehandshake_request() noexcept;
+  Status on_rehandshake_request();
   void on_warning() noexcept;
   std::expected<Need, Error> start_rehandshake();
   std::expected<Outcome, Error> continue_rehandshake();
   bool hello_request_next() const noexcept;
-  bool throw_away_record() noexcept;
+  std::expected<bool, Error> throw_away_record();
 
   // fail makes the error of the library call that returned `code` the engine's last word, and tells the peer.
   std::unexpected<Error> fail(int code);

@@ -77,8 +77,11 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
   }
   // Each turn consumes a record of the input, so there is a last one.
   while (rehandshaking_) {
-    if (hello_request_next() && !throw_away_record()) {
-      return Outcome::starved;
+    if (hello_request_next()) {
+      RIG_TRY(thrown, throw_away_record());
+      if (!thrown) {
+        return Outcome::starved;
+      }
     }
     const int code = gnutls_handshake(enter(Intake::no_data));
     if (hook_failure_.has_value()) {
@@ -117,19 +120,28 @@ bool GnutlsEngine::hello_request_next() const noexcept {
 }
 
 // throw_away_record lets the library throw away a handshake record, by asking for data; false if it is not all here.
-bool GnutlsEngine::throw_away_record() noexcept {
+// "Unexpected packet" is what the library says of one that it has thrown away: the session lives on, though the manual
+// counts that among the fatal answers. A record that does not decrypt is no less fatal for being thrown away.
+std::expected<bool, Error> GnutlsEngine::throw_away_record() {
   std::array<std::uint8_t, 1> unused{};
-  const ssize_t thrown = gnutls_record_recv(enter(Intake::no_data), unused.data(), unused.size());
-  return !waits(static_cast<int>(thrown));
+  const int code = static_cast<int>(gnutls_record_recv(enter(Intake::no_data), unused.data(), unused.size()));
+  if (code < 0 && code != GNUTLS_E_UNEXPECTED_PACKET && code != GNUTLS_E_GOT_APPLICATION_DATA &&
+      gnutls_error_is_fatal(code) != 0) {
+    return fail(code);
+  }
+  return !waits(code);
 }
 
-void GnutlsEngine::on_rehandshake_request() noexcept {
+Status GnutlsEngine::on_rehandshake_request() {
   const bool willing = context_->config().allow_renegotiation && !close_started_;
   rehandshaking_ = willing;
   owed_alert_ = owed_alert_ || (!willing && !close_started_);
   if (!willing && !client()) {
-    throw_away_record();  // the library keeps the ClientHello for the handshake that does not come
+    // The library keeps the ClientHello for the handshake that does not come.
+    RIG_TRY(thrown, throw_away_record());
+    static_cast<void>(thrown);
   }
+  return {};
 }
 
 void GnutlsEngine::on_warning() noexcept {

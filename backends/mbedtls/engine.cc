@@ -345,7 +345,7 @@ std::expected<WriteStep, Error> MbedtlsEngine::write(ByteView plain, CipherOut& 
     }
     if (handshaking()) {
       if (clean_end_) {
-        return refused(Code::invalid_state, "the peer closed the connection within a renegotiation");
+        return refused(Code::handshake_failed, "the peer closed the connection within a renegotiation");
       }
       step.need = Need::input;
       return step;

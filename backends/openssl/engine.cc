@@ -378,7 +378,7 @@ std::expected<WriteStep, Error> OpensslEngine::write(ByteView plain, CipherOut& 
     }
     if (!tls13() && in_handshake()) {
       if (clean_end_) {
-        return refused(Code::invalid_state, "the peer closed the connection within a renegotiation");
+        return refused(Code::handshake_failed, "the peer closed the connection within a renegotiation");
       }
       step.need = Need::input;  // only a read may drive a renegotiation
       return step;

@@ -63,10 +63,12 @@ DoorOutcome outcome_of(gnutls_session_t session, DoorVerb verb, long result) {
     case GNUTLS_E_PULL_ERROR:
     case GNUTLS_E_PREMATURE_TERMINATION:
       return DoorOutcome::broken;
-    // Refusals, and data that overtook a handshake, which some builds call fatal.
+    // Refusals, data that overtook a handshake, which some builds call fatal, and a handshake record where data was
+    // asked for: the library throws it away, and the session lives on.
     case GNUTLS_E_INVALID_REQUEST:
     case GNUTLS_E_UNAVAILABLE_DURING_HANDSHAKE:
     case GNUTLS_E_GOT_APPLICATION_DATA:
+    case GNUTLS_E_UNEXPECTED_PACKET:
       return DoorOutcome::other;
     default:
       return behind_gnutls_error_is_fatal(code) != 0 ? DoorOutcome::fatal : DoorOutcome::other;

@@ -182,7 +182,7 @@ TEST(GnutlsRawPeer, ACloseWithinARenegotiationIsACleanEnd) {
   EXPECT_EQ(joined.close().error().code(), Code::invalid_state);
   ASSERT_EQ(gnutls_alert_send(joined.peer.session(), GNUTLS_AL_WARNING, GNUTLS_A_CLOSE_NOTIFY), 0);
   EXPECT_TRUE(joined.peer.read()->end);
-  EXPECT_EQ(joined.peer.write("x").error().code(), Code::invalid_state);
+  EXPECT_EQ(joined.peer.write("x").error().code(), Code::handshake_failed);
   EXPECT_TRUE(joined.peer.read()->end);
 }
 
