@@ -177,6 +177,7 @@ class TlsSocket final : public LoopObject {
   void settle() RIG_REQUIRES(mutex_);
   void deliver_completions() RIG_REQUIRES(mutex_);
   void judge_send_failure() RIG_REQUIRES(mutex_);
+  bool leaves_unread() const RIG_REQUIRES(mutex_);
   void progress_close() RIG_REQUIRES(mutex_);
   bool linger() RIG_REQUIRES(mutex_);
   bool all_taken() RIG_REQUIRES(mutex_);
@@ -218,7 +219,7 @@ class TlsSocket final : public LoopObject {
   Phase phase_ RIG_GUARDED_BY(mutex_) = Phase::connecting;
   Closing closing_ RIG_GUARDED_BY(mutex_) = Closing::no;
   std::optional<Error> failure_ RIG_GUARDED_BY(mutex_);
-  std::optional<Error> send_failure_ RIG_GUARDED_BY(mutex_);  // the transport refused bytes: to be judged by the loop
+  std::optional<Error> send_failure_ RIG_GUARDED_BY(mutex_);  // the transport is over: to be judged by the loop
   bool failed_above_ RIG_GUARDED_BY(mutex_) = false;          // the engine failed: its alert may be in the wire lane
   bool draining_ RIG_GUARDED_BY(mutex_) = false;
   bool blocked_ RIG_GUARDED_BY(mutex_) = false;          // the transport took nothing: wait for writable

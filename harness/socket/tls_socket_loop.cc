@@ -36,17 +36,14 @@ void TlsSocket::ready(const Ready& report) {
     if ((report.readable || report.failed) && receiving()) {
       receive(Until::short_read);
     } else if (report.failed) {
-      // Nobody reads, so the failure has to be asked for; a mere hang-up is left for later, unwatched: it would be
-      // reported on every wait.
+      // Nobody reads, so the failure has to be asked for; it is left unwatched, or it would be reported on every wait.
+      // A mere hang-up is left for later. A stream that is over, and not by us, was reset: the system tells that once,
+      // and a send on another thread was told.
       const Status status = ask_failure();
       const bool over = !status.has_value() && status.error().code() == Code::closed;
-      if (status.has_value() || (fin_sent_ && over)) {
-        hung_up_ = true;
-      } else if (over) {
-        // Not by us, so by a reset: the system tells that once, and a send on another thread was told.
-        end_with(send_failure_.value_or(Error(Code::reset, "the peer was gone while nobody read")));
-      } else {
-        end_with(status.error());
+      hung_up_ = true;
+      if (!status.has_value() && !(fin_sent_ && over) && !send_failure_.has_value()) {
+        send_failure_ = over ? Error(Code::reset, "the peer was gone while nobody read") : status.error();
       }
     }
   }
@@ -232,13 +229,19 @@ void TlsSocket::settle() {
 }
 
 // A send that failed tells that the peer is gone, not what it said before it went: that is read first, and may be a
-// clean end.
+// clean end. An app that has paused reads it when it goes on; until then nothing waits for the end.
 void TlsSocket::judge_send_failure() {
-  if (!send_failure_.has_value() || failure_.has_value() || draining_) {
+  if (!send_failure_.has_value() || failure_.has_value() || draining_ || leaves_unread()) {
     return;
   }
   receive(Until::nothing_left);  // nobody comes back for the rest
-  end_with(*send_failure_);
+  if (!leaves_unread()) {
+    end_with(*send_failure_);
+  }
+}
+
+bool TlsSocket::leaves_unread() const {
+  return phase_ == Phase::open && paused_ && !input_ended_ && closing_ == Closing::no && queue_.ops_pending() == 0;
 }
 
 void TlsSocket::deliver_completions() {

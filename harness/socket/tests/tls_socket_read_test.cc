@@ -204,7 +204,45 @@ TEST_P(tls_socket_read, a_stream_that_is_over_while_paused_and_open_was_reset) {
   end.wire->hung_up = true;
   end.wire->failure = std::unexpected(Error(Code::closed));
   doubles_.turn();
+  EXPECT_EQ(entry(end), nullptr);
+  expect_quiet();
+  EXPECT_EQ(end.events.log, Log{});
+  end.wire->fin = true;
+  EXPECT_TRUE(end.socket->resume());
+  doubles_.turn();
   EXPECT_EQ(end.events.log, Log{"closed:reset"});
+}
+
+TEST_P(tls_socket_read, what_the_peer_said_before_its_reset_waits_for_whoever_has_paused) {
+  const auto reset_over_unread = [&](DoubleEnd& end) {
+    EXPECT_TRUE(end.socket->pause());
+    doubles_.turn();
+    end.wire->input = "last!";
+    end.wire->fin = true;
+    end.wire->hung_up = true;
+    end.wire->failure = std::unexpected(Error(Code::reset));
+    end.wire->send_error = Error(Code::reset);
+    doubles_.turn();
+    expect_quiet();
+    EXPECT_EQ(end.events.log, Log{});
+  };
+  DoubleEnd& reader = doubles_.open();
+  reset_over_unread(reader);
+  EXPECT_TRUE(reader.socket->resume());
+  doubles_.turn();
+  EXPECT_EQ(reader.events.log, (Log{"data:4", "ended", "closed:reset"}));
+
+  DoubleEnd& leaver = doubles_.open();
+  reset_over_unread(leaver);
+  leaver.socket->close(CloseMode::graceful);
+  doubles_.turn();
+  EXPECT_EQ(leaver.events.log, Log{"closed"}) << "whoever closes wants no more bytes, and the peer had ended";
+
+  DoubleEnd& sender = doubles_.open();
+  reset_over_unread(sender);
+  EXPECT_EQ(sender.send(1, "a"), SendOutcome::pending);
+  doubles_.turn();
+  EXPECT_EQ(sender.events.log, (Log{"sent:1:reset", "closed:reset"}));
 }
 
 TEST_P(tls_socket_read, a_poller_that_refuses_to_watch_again_ends_the_socket) {
