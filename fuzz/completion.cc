@@ -16,12 +16,8 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t room,
                                                unsigned int seed) {
-  rig::Prng prng(seed);
-  rig::Scenario scenario =
-      rig::scenario_of(data, size, rig::fuzz_backend()).value_or(rig::opening(rig::fuzz_backend()));
-  rig::mutate(scenario, prng);
-  const std::size_t written = rig::text_of(rig::fitted(std::move(scenario), rig::fuzz_backend()), data, room);
-  return written != 0 ? written : size;
+  return rig::mutate_text(data, size, room, seed, rig::fuzz_backend(),
+                          [](rig::Scenario scenario) { return rig::fitted(std::move(scenario), rig::fuzz_backend()); });
 }
 
 extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::size_t one_size,

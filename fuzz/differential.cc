@@ -13,7 +13,6 @@
 #include "fuzz/finding.h"
 #include "fuzz/fitted.h"
 #include "fuzz/lab_target.h"
-#include "fuzz/mutation.h"
 #include "fuzz/outcomes.h"
 #include "fuzz/planted.h"
 #include "harness/engine/backend.h"
@@ -82,11 +81,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t room,
                                                unsigned int seed) {
-  rig::Prng prng(seed);
-  rig::Scenario scenario = rig::scenario_of(data, size, first_library).value_or(rig::opening(first_library));
-  rig::mutate(scenario, prng);
-  const std::size_t written = rig::text_of(prepared(std::move(scenario)), data, room);
-  return written != 0 ? written : size;
+  return rig::mutate_text(data, size, room, seed, first_library, prepared);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

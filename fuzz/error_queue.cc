@@ -18,19 +18,16 @@
 #include "fuzz/finding.h"
 #include "fuzz/lab_target.h"
 #include "fuzz/stand.h"
-#include "harness/subjects/subjects.h"
 
 namespace {
 
 using rig::Answer;
 using rig::Choices;
 using rig::Side;
-using rig::Verb;
 
 constexpr std::size_t calls_max = 96;
 constexpr std::uint64_t sends_max = 32;
 constexpr std::array<std::size_t, 4> sizes{1, 500, 16'385, 0};
-constexpr std::uint64_t long_us = 60'000'000;  // of virtual time: beyond every deadline of a subject
 
 // Place is all connections of one run, and what they have answered so far.
 struct Place {
@@ -67,15 +64,14 @@ void turn(Place& place, std::uint64_t limit_us) {
 }
 
 void act(Place& place, Choices& choices) {
-  constexpr std::array verbs{Verb::pause,          Verb::resume,     Verb::renegotiate, Verb::update_keys,
-                             Verb::close_graceful, Verb::half_close, Verb::close_abort, Verb::destroy};
   const Side side = choices.next() % 2 != 0 ? Side::server : Side::client;
   rig::End& end = place.stand.end(side);
   const std::uint8_t which = choices.next() % 16;
   place.planting.before();
-  if (which < verbs.size()) {
-    end.perform(verbs[which]);
-    tell(place, std::string(rig::word(verbs[which])) + " of the subject's " + std::string(rig::word(side)));
+  if (which < rig::app_verbs.size()) {
+    const rig::Verb verb = rig::app_verbs[which];
+    end.perform(verb);
+    tell(place, std::string(rig::word(verb)) + " of the subject's " + std::string(rig::word(side)));
   } else if (place.sends++ < sends_max) {
     end.send(sizes[which % sizes.size()], false);
     tell(place, "send of the subject's " + std::string(rig::word(side)));
@@ -87,7 +83,7 @@ void call(Place& place, Choices& choices) {
   if (who >= 6) {
     act(place, choices);
   } else if (who >= 4) {
-    turn(place, choices.next() % 8 == 1 ? long_us : 0);
+    turn(place, choices.next() % 8 == 1 ? rig::beyond_deadlines_us : 0);
   } else {
     // Most of all they are driven on, or nothing would come of what is asked.
     const std::uint8_t which = choices.next() % 16;
@@ -102,21 +98,18 @@ std::vector<Answer> run(rig::ByteView bytes, bool plants) {
   Choices choices(bytes);
   const std::uint8_t first = choices.next();
   const std::string library(rig::fuzz_backend());
-  const auto house = rig::find_subject("house");
-  const bool has_13 = house.has_value() && ((*house)->capabilities(library.c_str()) & RIG_CAN_TLS13) != 0;
-  const bool tls13 = has_13 && (first & 1) != 0;
+  const rig::TlsChoice tls = rig::stand_tls(library, (first & 1) != 0);
   const std::uint8_t pattern = static_cast<std::uint8_t>(~choices.next());
   rig::Planting planting(plants, pattern, choices.next());
   std::vector<Answer> answers;
-  rig::Stand stand({.library = library,
-                    .tls = tls13 ? rig::TlsChoice::tls13 : rig::TlsChoice::tls12,
-                    .fast_track = (first & 2) == 0,
-                    .renegotiation = true,
-                    .poison = plants});
+  rig::Stand stand(
+      {.library = library, .tls = tls, .fast_track = (first & 2) == 0, .renegotiation = true, .poison = plants});
   {
-    rig::EnginePairs pairs(
-        {.library = library, .pairs = 2, .tls13 = tls13, .out_bytes_max = (first & 4) == 0 ? 65'536U : 100U}, planting,
-        stand.log());
+    rig::EnginePairs pairs({.library = library,
+                            .pairs = 2,
+                            .tls13 = tls == rig::TlsChoice::tls13,
+                            .out_bytes_max = (first & 4) == 0 ? 65'536U : 100U},
+                           planting, stand.log());
     Place place{.pairs = pairs, .stand = stand, .planting = planting, .answers = answers};
     stand.connect(stand.listen());
     for (std::size_t calls = 0; calls < calls_max && choices.left(); ++calls) {

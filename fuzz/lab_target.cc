@@ -13,6 +13,7 @@
 
 #include "fuzz/finding.h"
 #include "fuzz/fitted.h"
+#include "fuzz/mutation.h"
 #include "harness/lab/lab.h"
 #include "harness/scenario/lab_world.h"
 #include "harness/scenario/runner.h"
@@ -112,6 +113,15 @@ std::size_t text_of(const Scenario& scenario, std::uint8_t* data, std::size_t ro
   }
   std::memcpy(data, text.data(), text.size());
   return text.size();
+}
+
+std::size_t mutate_text(std::uint8_t* data, std::size_t size, std::size_t room, unsigned int seed,
+                        std::string_view library, const std::function<Scenario(Scenario)>& prepare) {
+  Prng prng(seed);
+  Scenario scenario = scenario_of(data, size, library).value_or(opening(library));
+  mutate(scenario, prng);
+  const std::size_t written = text_of(prepare(std::move(scenario)), data, room);
+  return written != 0 ? written : size;
 }
 
 Verdict run_and_judge(const Scenario& scenario, const rig_subject* subject) {

@@ -30,6 +30,11 @@ std::optional<Scenario> scenario_of(const std::uint8_t* data, std::size_t size, 
 // text_of writes `scenario` over an input of at most `room` bytes and answers how long it is; 0 if it does not fit.
 std::size_t text_of(const Scenario& scenario, std::uint8_t* data, std::size_t room);
 
+// mutate_text mutates the scenario of an input, or the opening one where it is none, and writes what `prepare` makes of
+// that over it. Answers its length; what does not fit is left as it was.
+std::size_t mutate_text(std::uint8_t* data, std::size_t size, std::size_t room, unsigned int seed,
+                        std::string_view library, const std::function<Scenario(Scenario)>& prepare);
+
 // run_and_judge runs a fitted scenario once, under all laws, and calls found() with its text and its verdict if a law
 // is broken, if it hangs although nothing may keep it, or if anything at all goes wrong in a calm one. `subject` takes
 // the place of the scenario's, unless it is null.

@@ -12,7 +12,6 @@
 #include "fuzz/lab_target.h"
 #include "fuzz/stand.h"
 #include "harness/oracle/outcome_check.h"
-#include "harness/subjects/subjects.h"
 
 namespace {
 
@@ -24,7 +23,6 @@ using rig::Verb;
 constexpr std::size_t deeds_max = 48;
 constexpr std::uint64_t sends_max = 32;
 constexpr int last_rounds = 64;
-constexpr std::uint64_t long_us = 60'000'000;  // of virtual time: beyond every deadline of a subject
 
 // Wire is the subject's end and its peer.
 struct Wire {
@@ -58,9 +56,7 @@ void send(Wire& wire, Choices& choices) {
 }
 
 void act(Wire& wire, Choices& choices) {
-  constexpr std::array verbs{Verb::pause,          Verb::resume,     Verb::renegotiate, Verb::update_keys,
-                             Verb::close_graceful, Verb::half_close, Verb::close_abort, Verb::destroy};
-  wire.end.perform(verbs[choices.next() % verbs.size()]);
+  wire.end.perform(rig::app_verbs[choices.next() % rig::app_verbs.size()]);
 }
 
 void speak(Wire& wire, Choices& choices) {
@@ -107,7 +103,7 @@ void deed(Wire& wire, Choices& choices) {
       act(wire, choices);
       break;
     default:
-      wire.stand.turn(choices.next() % 4 == 1 ? long_us : 0);
+      wire.stand.turn(choices.next() % 4 == 1 ? rig::beyond_deadlines_us : 0);
   }
   wire.closed_before_end = wire.closed_before_end || (wire.end.closed() && !wire.peer.has_ended());
 }
@@ -118,7 +114,7 @@ void let_end(Wire& wire) {
   wire.end.perform(Verb::resume);
   for (int round = 0; round < last_rounds && !wire.end.closed() && !wire.end.destroyed(); ++round) {
     wire.peer.step();
-    wire.stand.turn(round < last_rounds / 2 ? 0 : long_us);
+    wire.stand.turn(round < last_rounds / 2 ? 0 : rig::beyond_deadlines_us);
   }
 }
 
@@ -166,11 +162,9 @@ void run(rig::ByteView bytes) {
   Choices choices(bytes);
   const std::uint8_t first = choices.next();
   const std::string library(rig::fuzz_backend());
-  const auto house = rig::find_subject("house");
-  const bool has_13 = house.has_value() && ((*house)->capabilities(library.c_str()) & RIG_CAN_TLS13) != 0;
   const Side side = (first & 1) != 0 ? Side::server : Side::client;
   const Side peer_side = side == Side::client ? Side::server : Side::client;
-  const rig::TlsChoice tls = has_13 && (first & 2) != 0 ? rig::TlsChoice::tls13 : rig::TlsChoice::tls12;
+  const rig::TlsChoice tls = rig::stand_tls(library, (first & 2) != 0);
   rig::Stand stand({.library = library, .tls = tls, .fast_track = (first & 4) == 0, .renegotiation = (first & 8) == 0});
   {
     rig::HostilePeer peer({.library = library, .side = peer_side, .tls = tls, .renegotiation = (first & 8) == 0},

@@ -194,10 +194,9 @@ const rig_subject* careless(std::uint64_t moment) {
 }
 
 const AmbientSource* queue_of(const TlsEngine& engine) {
-  const std::string_view library = engine.facts().library;
-  const auto backend = std::ranges::find(backends(), library, [](const Backend* one) { return one->name(); });
-  RIG_CHECK(backend != backends().end());
-  return (*backend)->ambient();
+  const Backend* const backend = find_backend(engine.facts().library);
+  RIG_CHECK(backend != nullptr);
+  return backend->ambient();
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "fuzz/psk_engine.h"
 
-#include <algorithm>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -13,14 +12,14 @@ namespace rig {
 namespace {
 
 std::shared_ptr<const Context> make_context(const PskEngine& wanted) {
-  const auto backend = std::ranges::find(backends(), wanted.library, [](const Backend* one) { return one->name(); });
-  demand(backend != backends().end(), "there is no such library");
+  Backend* const backend = find_backend(wanted.library);
+  demand(backend != nullptr, "there is no such library");
   ContextConfig config;
   config.role = wanted.role;
   config.version_min = config.version_max = wanted.version;
   config.psk = test_psk();
   config.allow_renegotiation = wanted.renegotiation;
-  auto context = (*backend)->make_context(config);
+  auto context = backend->make_context(config);
   demand(context.has_value(), "there is no context");
   return std::move(*context);
 }

@@ -24,14 +24,15 @@ constexpr rig_socket_config defaults = [] {
   return config;
 }();
 
-const rig_subject& planted_or_house() {
-  const rig_subject* const planted = planted_subject();
-  if (planted != nullptr) {
-    return *planted;
-  }
+const rig_subject& the_house() {
   const auto house = find_subject("house");
   RIG_CHECK(house.has_value());
   return **house;
+}
+
+const rig_subject& planted_or_house() {
+  const rig_subject* const planted = planted_subject();
+  return planted != nullptr ? *planted : the_house();
 }
 
 std::unique_ptr<End> make_end(Stand& stand, LoopHost& host, Side side, StreamCheck& outgoing, StreamCheck& incoming) {
@@ -46,6 +47,11 @@ std::uint32_t in_all(const rig_loop_counts& counts) {
 }
 
 }  // namespace
+
+TlsChoice stand_tls(const std::string& library, bool wants_13) {
+  const bool has_13 = (the_house().capabilities(library.c_str()) & RIG_CAN_TLS13) != 0;
+  return wants_13 && has_13 ? TlsChoice::tls13 : TlsChoice::tls12;
+}
 
 Stand::Stand(const StandPlan& plan)
     : plan_(plan),

@@ -1,6 +1,7 @@
 // A subject under all laws, on the only thread of a run in the lab: for targets that call its verbs themselves.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,16 @@
 #include "harness/scenario/loop_host.h"
 
 namespace rig {
+
+// app_verbs are what an app can ask of its end, besides a send.
+inline constexpr std::array app_verbs{Verb::pause,          Verb::resume,     Verb::renegotiate, Verb::update_keys,
+                                      Verb::close_graceful, Verb::half_close, Verb::close_abort, Verb::destroy};
+
+// beyond_deadlines_us is virtual time beyond every deadline of a subject.
+inline constexpr std::uint64_t beyond_deadlines_us = 60'000'000;
+
+// stand_tls is TLS 1.3 where it is wanted and the house has it with that library, else 1.2.
+TlsChoice stand_tls(const std::string& library, bool wants_13);
 
 // StandPlan is what the connection of a Stand is to be like.
 struct StandPlan {

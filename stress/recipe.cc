@@ -90,7 +90,6 @@ void demand_async(Scenario& scenario) {
   }
 }
 
-// Below a loopback segment (64 KiB) the kernel's silly-window rules make each turn of the window cost 200 ms.
 // A known report: N-1 of N echoes arrive with synchronous sends, and all of them once a print is added.
 void echo_load(Scenario& scenario, Verb echo) {
   constexpr std::uint64_t bytes = 512;
@@ -112,6 +111,7 @@ void echo_load(Scenario& scenario, Verb echo) {
   demand_async(scenario);
 }
 
+// Below a loopback segment (64 KiB) the kernel's silly-window rules make each turn of the window cost 200 ms.
 void tight(Scenario& scenario) {
   const bool tiny = scenario.size == Size::tiny;
   scenario.settings.kernel_send_bytes = tiny ? 4096 : 64 * 1024;

@@ -118,7 +118,8 @@ class TlsEngine {
   // write encrypts a prefix of `plain`. Until all of `plain` is accepted the caller must come again with the rest:
   // the same bytes from the first unaccepted one on, at any address, at least as many as before. An empty `plain` is
   // accepted and produces nothing. Need input: a renegotiation is under way and the library cannot write now; read.
-  // Errors: invalid_state before the handshake, after close_notify(); handshake_failed if the peer closes within one.
+  // Errors: invalid_state before the handshake is done or after close_notify(); handshake_failed where the peer has
+  // closed within a renegotiation.
   virtual std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) = 0;
 
   // read decrypts into `plain` (not empty) and drives everything that the peer may have started. Needs: nothing with

@@ -125,12 +125,12 @@ void DescriptorAudit::used(const Use& use) noexcept {
 }
 
 bool DescriptorAudit::is_stale(const Use& use, const Descriptor& known) const noexcept {
-  if (!use.moves || !known.connecting || use.thread >= door_threads_max || collected_[use.thread] == nullptr) {
+  const Collected* const here = use.moves && known.connecting ? collected_.find(use.thread) : nullptr;
+  if (here == nullptr) {
     return false;
   }
-  const Collected& here = *collected_[use.thread];
-  const auto end = here.events.begin() + static_cast<std::ptrdiff_t>(here.count);
-  const auto at = std::find_if(here.events.begin(), end, [&](const Event& event) {
+  const auto end = here->events.begin() + static_cast<std::ptrdiff_t>(here->count);
+  const auto at = std::find_if(here->events.begin(), end, [&](const Event& event) {
     return event.descriptor == use.descriptor && event.generation != known.generation;
   });
   return at != end;
@@ -144,14 +144,8 @@ void DescriptorAudit::connecting(int descriptor) noexcept {
 }
 
 void DescriptorAudit::collected(std::uint32_t thread, std::span<const int> descriptors) noexcept {
-  if (thread >= door_threads_max) {
-    return;
-  }
   const std::lock_guard guard(lock_);
-  std::unique_ptr<Collected>& here = collected_[thread];
-  if (here == nullptr) {
-    here.reset(new (std::nothrow) Collected);
-  }
+  Collected* const here = collected_.make(thread);
   if (here == nullptr) {
     return;
   }

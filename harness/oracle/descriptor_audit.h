@@ -12,6 +12,7 @@
 #include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/reported_sites.h"
 #include "harness/oracle/session_slot.h"
+#include "harness/oracle/sparse_array.h"
 #include "harness/oracle/violation.h"
 
 namespace rig {
@@ -108,7 +109,7 @@ class DescriptorAudit {
   SpinLock lock_;
   DescriptorTable<Descriptor> descriptors_;
   std::array<Binding, sessions_max> bindings_{};
-  std::array<std::unique_ptr<Collected>, door_threads_max> collected_{};  // as each thread first waits
+  SparseArray<Collected, door_threads_max, 1> collected_;  // as each thread first waits
 };
 
 }  // namespace rig

@@ -78,12 +78,12 @@ EngineMonitor::Session* EngineMonitor::insert(const void* key, TlsLibrary librar
 }
 
 void EngineMonitor::forget(const void* key) noexcept {
-  Session* const session = find(key);
-  if (session == nullptr) {
+  std::size_t at = place(key);
+  Session* const session = sessions_.find(at);
+  if (session == nullptr || session->key == nullptr) {
     return;
   }
   --live_[static_cast<std::size_t>(session->library)];
-  std::size_t at = place(key);
   *session = {};
   // What lies behind it moves up, or a search would end at the hole.
   for (at = (at + 1) % sessions_max;; at = (at + 1) % sessions_max) {

@@ -63,10 +63,6 @@ enum class Peer : std::uint8_t {
 // plays says that the subject itself is on that side, and no raw program.
 bool plays(Peer peer, Side side) noexcept;
 
-struct Settings;
-// plays also says whether it is on that side of connection `index`.
-bool plays(const Settings& settings, std::uint32_t index, Side side) noexcept;
-
 // Settings are what the connections of a scenario have in common. 0 in a limit means the subject's default.
 struct Settings {
   std::uint32_t connections = 1;
@@ -87,6 +83,9 @@ struct Settings {
   std::uint64_t close_timeout_us = 0;
   friend bool operator==(const Settings&, const Settings&) = default;
 };
+
+// plays also says whether the subject is on that side of connection `index`, and not refused there.
+bool plays(const Settings& settings, std::uint32_t index, Side side) noexcept;
 
 // Event is a callback of a socket.
 enum class Event : std::uint8_t { accepted, connected, data, ended, sent, writable, closed };

@@ -231,10 +231,10 @@ void TlsSocket::settle() {
 // A send that failed tells that the peer is gone, not what it said before it went: that is read first, and may be a
 // clean end. An app that has paused reads it when it goes on; until then nothing waits for the end.
 void TlsSocket::judge_send_failure() {
-  if (!send_failure_.has_value() || failure_.has_value() || draining_ || leaves_unread()) {
+  if (!send_failure_.has_value() || failure_.has_value() || draining_) {
     return;
   }
-  receive(Until::nothing_left);  // nobody comes back for the rest
+  receive(Until::nothing_left);  // nobody comes back for the rest; nothing is read while the app has paused
   if (!leaves_unread()) {
     end_with(*send_failure_);
   }

@@ -59,6 +59,33 @@ int accepted(const char* function, int descriptor, sockaddr* address, socklen_t*
   });
 }
 
+// A call on a socket of either kind, which `modelled` makes where the lab has it, and `real` where the system does.
+template <class Real, class Modelled>
+int through_socket(const KernelCall& call, Op op, Real real, Modelled modelled) {
+  return through_kernel_door(call, [&]() -> int {
+    if (!is_virtual(call.descriptor)) {
+      return real();
+    }
+    return static_cast<int>(on_file(op, call.descriptor, call.caller, 0, [&](File& file, bool, Struck&) -> Answer {
+      if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
+        return modelled(*local);
+      }
+      return file.tcp() != nullptr ? modelled(*file.tcp()) : -ENOTSOCK;
+    }));
+  });
+}
+
+KernelCall option_call(const char* function, int descriptor, int level, int option, const void* value,
+                       const void* caller) {
+  return {.verb = KernelVerb::option,
+          .function = function,
+          .descriptor = descriptor,
+          .caller = caller,
+          .level = level,
+          .option = option,
+          .value = value};
+}
+
 }  // namespace
 }  // namespace rig::lab
 
@@ -165,63 +192,23 @@ RIG_LAB_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t by
 }
 
 RIG_LAB_EXPORT int shutdown(int descriptor, int how) noexcept {
-  const void* const caller = RIG_LAB_CALLER;
-  return through_kernel_door(
-      {.verb = KernelVerb::shutdown, .function = "shutdown", .descriptor = descriptor, .caller = caller}, [&]() -> int {
-        if (!is_virtual(descriptor)) {
-          return real_shutdown(descriptor, how);
-        }
-        return static_cast<int>(on_file(Op::shutdown, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-          if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-            return local->shutdown(how);
-          }
-          return file.tcp() != nullptr ? file.tcp()->shutdown(how) : -ENOTSOCK;
-        }));
-      });
+  return through_socket(
+      {.verb = KernelVerb::shutdown, .function = "shutdown", .descriptor = descriptor, .caller = RIG_LAB_CALLER},
+      Op::shutdown, [=] { return real_shutdown(descriptor, how); }, [=](auto& socket) { return socket.shutdown(how); });
 }
 
 RIG_LAB_EXPORT int getsockopt(int descriptor, int level, int name, void* value, socklen_t* bytes) noexcept {
-  const void* const caller = RIG_LAB_CALLER;
-  const KernelCall call{.verb = KernelVerb::option,
-                        .function = "getsockopt",
-                        .descriptor = descriptor,
-                        .caller = caller,
-                        .level = level,
-                        .option = name,
-                        .value = value};
-  return through_kernel_door(call, [&]() -> int {
-    if (!is_virtual(descriptor)) {
-      return real_getsockopt(descriptor, level, name, value, bytes);
-    }
-    return static_cast<int>(on_file(Op::getsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-      if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-        return local->get_option(level, name, value, bytes);
-      }
-      return file.tcp() != nullptr ? file.tcp()->get_option(level, name, value, bytes) : -ENOTSOCK;
-    }));
-  });
+  return through_socket(
+      option_call("getsockopt", descriptor, level, name, value, RIG_LAB_CALLER), Op::getsockopt,
+      [=] { return real_getsockopt(descriptor, level, name, value, bytes); },
+      [=](auto& socket) { return socket.get_option(level, name, value, bytes); });
 }
 
 RIG_LAB_EXPORT int setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) noexcept {
-  const void* const caller = RIG_LAB_CALLER;
-  const KernelCall call{.verb = KernelVerb::option,
-                        .function = "setsockopt",
-                        .descriptor = descriptor,
-                        .caller = caller,
-                        .level = level,
-                        .option = name,
-                        .value = value};
-  return through_kernel_door(call, [&]() -> int {
-    if (!is_virtual(descriptor)) {
-      return real_setsockopt(descriptor, level, name, value, bytes);
-    }
-    return static_cast<int>(on_file(Op::setsockopt, descriptor, caller, 0, [&](File& file, bool, Struck&) -> Answer {
-      if (auto* local = dynamic_cast<LocalSocket*>(&file)) {
-        return local->set_option(level, name, value, bytes);
-      }
-      return file.tcp() != nullptr ? file.tcp()->set_option(level, name, value, bytes) : -ENOTSOCK;
-    }));
-  });
+  return through_socket(
+      option_call("setsockopt", descriptor, level, name, value, RIG_LAB_CALLER), Op::setsockopt,
+      [=] { return real_setsockopt(descriptor, level, name, value, bytes); },
+      [=](auto& socket) { return socket.set_option(level, name, value, bytes); });
 }
 
 RIG_LAB_EXPORT int getsockname(int descriptor, sockaddr* address, socklen_t* bytes) noexcept {
