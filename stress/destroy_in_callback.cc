@@ -1,5 +1,9 @@
 #include "stress/recipe.h"
 
+#include <array>
+#include <utility>
+#include <vector>
+
 namespace rig {
 namespace {
 
@@ -88,24 +92,34 @@ class Planter {
   std::uint64_t aborted_ = 0;
 };
 
+// Whose callback, and which. Each is three connections, and each of these a handshake: where a run is to be short the
+// seed takes every third.
+std::vector<std::pair<Side, Event>> asked(const Cell& cell, Size size, std::uint64_t seed) {
+  constexpr std::array all{std::pair{Side::client, Event::connected}, std::pair{Side::client, Event::data},
+                           std::pair{Side::client, Event::sent},      std::pair{Side::client, Event::writable},
+                           std::pair{Side::client, Event::ended},     std::pair{Side::client, Event::closed},
+                           std::pair{Side::server, Event::accepted},  std::pair{Side::server, Event::connected},
+                           std::pair{Side::server, Event::data},      std::pair{Side::server, Event::ended},
+                           std::pair{Side::server, Event::closed}};
+  if (size != Size::tiny) {
+    return {all.begin(), all.end()};
+  }
+  constexpr std::size_t stride = 3;
+  std::vector<std::pair<Side, Event>> some;
+  for (std::size_t place = pick(cell, seed, stride); place < all.size(); place += stride) {
+    some.push_back(all[place]);
+  }
+  return some;
+}
+
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("destroy_in_callback", cell, size, seed);
   scenario.settings.queue_ops = queue_ops;
   scenario.ops_may_fail = true;
   scenario.all_delivered = false;
   Planter planter(scenario, by_size(size, 3, 20, 200));
-  // Each connection is a handshake. Where a run is to be short the seed says whose callbacks are asked.
-  const std::uint64_t asked = size == Size::tiny ? pick(cell, seed, 2) : 2;
-  if (asked != 1) {
-    for (const Event event :
-         {Event::connected, Event::data, Event::sent, Event::writable, Event::ended, Event::closed}) {
-      planter.plant(Side::client, event);
-    }
-  }
-  if (asked != 0) {
-    for (const Event event : {Event::accepted, Event::connected, Event::data, Event::ended, Event::closed}) {
-      planter.plant(Side::server, event);
-    }
+  for (const auto& [side, event] : asked(cell, size, seed)) {
+    planter.plant(side, event);
   }
   planter.finish();
   scenario.reactions.push_back(when(Side::server, 0, Event::accepted, Verb::stop_listening));
