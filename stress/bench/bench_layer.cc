@@ -158,7 +158,8 @@ void print_table() {
 void print_json() {
   nlohmann::json all = nlohmann::json::array();
   for (const Row& row : rows()) {
-    nlohmann::json one{{"backend", row.backend}, {"tls", row.tls}, {"message_bytes", row.load.bytes}};
+    nlohmann::json one{
+        {"backend", row.backend}, {"tls", row.tls}, {"load", row.load.name}, {"message_bytes", row.load.bytes}};
     for (const auto& [way, rates] : row.rates) {
       one[way_name(way)] = {
           {"messages_per_cpu_second", median(rates)}, {"spread", spread(rates)}, {"repetitions", rates.size()}};

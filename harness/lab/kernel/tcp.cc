@@ -159,8 +159,10 @@ bool TcpSocket::heed_stop(const Transfer& transfer, bool sends) {
   const ByteStream& stream = sends ? out().stream : in().stream;
   const std::uint64_t at = sends ? stream.written : stream.taken;
   const std::size_t bytes = sends ? transfer.bytes : std::min(transfer.bytes, stream.readable());
+  // A block is a wire that is slow. Behind a reset nothing is to come any more, and all that came can be read.
+  const bool never_blocks = transfer.waits || !place().may_block;
   const Faults::Stop stop =
-      kernel().faults.stop_at(wire->place(sends ? side : 1 - side), sends, at, bytes, transfer.waits);
+      kernel().faults.stop_at(wire->place(sends ? side : 1 - side), sends, at, bytes, never_blocks);
   transfer.struck.bytes_max = std::min(transfer.struck.bytes_max, stop.blocks ? SIZE_MAX : stop.bytes_max);
   transfer.struck.blocked = stop.blocks;
   return !stop.blocks;

@@ -98,6 +98,22 @@ TEST(Faults, a_block_answers_once_at_its_byte_on_either_side) {
   EXPECT_EQ(injected, std::vector<Fault>{listed});
 }
 
+TEST(Faults, a_block_keeps_nothing_back_behind_a_reset) {
+  with_faults({on_stream(FaultKind::block, FaultSide::client, 0, 3)}, [] {
+    Tcp tcp = connected();
+    EXPECT_EQ(::send(tcp.client, "12345", 5, MSG_DONTWAIT), 3);
+    EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), -1);
+    EXPECT_EQ(::send(tcp.client, "45", 2, MSG_DONTWAIT), 2);
+    reset_on_close(tcp.client);
+    tcp.client.close();
+    char bytes[8] = "";
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), 3);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), 2);
+    EXPECT_EQ(::recv(tcp.server, bytes, sizeof bytes, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+  });
+}
+
 TEST(Faults, a_stop_that_no_call_crosses_strikes_nothing) {
   const auto injected = with_faults({on_stream(FaultKind::stop, FaultSide::client, 0, 5)}, [] {
     Tcp tcp = connected();
