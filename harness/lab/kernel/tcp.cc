@@ -66,8 +66,12 @@ Place TcpSocket::place() const {
     here.connection = named->second;
     here.side = connecting ? FaultSide::client : FaultSide::server;
   }
-  here.may_block = error == 0 && (state == TcpState::connected || state == TcpState::listening);
+  here.may_block = may_block();
   return here;
+}
+
+bool TcpSocket::may_block() const {
+  return error == 0 && (state == TcpState::connected || state == TcpState::listening);
 }
 
 std::uint32_t TcpSocket::ready() {
@@ -160,7 +164,7 @@ bool TcpSocket::heed_stop(const Transfer& transfer, bool sends) {
   const std::uint64_t at = sends ? stream.written : stream.taken;
   const std::size_t bytes = sends ? transfer.bytes : std::min(transfer.bytes, stream.readable());
   // A block is a wire that is slow. Behind a reset nothing is to come any more, and all that came can be read.
-  const bool never_blocks = transfer.waits || !place().may_block;
+  const bool never_blocks = transfer.waits || !may_block();
   const Faults::Stop stop =
       kernel().faults.stop_at(wire->place(sends ? side : 1 - side), sends, at, bytes, never_blocks);
   transfer.struck.bytes_max = std::min(transfer.struck.bytes_max, stop.blocks ? SIZE_MAX : stop.bytes_max);

@@ -100,6 +100,7 @@ class TcpSocket final : public File {
   std::size_t unsent();
   Way& out() { return wire->way(side); }
   Way& in() { return wire->way(1 - side); }
+  bool may_block() const;  // the other end could be slow: of what is reset, all has come
   bool can_send() const { return state == TcpState::connected && (shut & 2) == 0; }
   int take_error();
   Answer broken_pipe(int flags, int errno_value);
