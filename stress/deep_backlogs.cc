@@ -10,7 +10,7 @@ using namespace recipe;
 // lies on the server's side.
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("deep_backlogs", cell, size, seed);
-  const std::uint64_t ops = by_size(size, 20, 20, 48);
+  const std::uint64_t ops = by_size(size, 17, 17, 48);
   constexpr std::uint64_t bytes = 65536;
   constexpr std::uint32_t connections = 2;
   scenario.settings.connections = connections;

@@ -40,8 +40,8 @@ std::optional<Profile> profile_from_word(std::string_view text) {
 
 PolicyKind policy_for_seed(std::uint64_t seed) {
   const std::uint64_t draw = mix64(seed ^ 0x706f6c696379) % 100;
-  return draw < 45   ? PolicyKind::uniform
-         : draw < 65 ? PolicyKind::sticky10
+  return draw < 30   ? PolicyKind::uniform
+         : draw < 60 ? PolicyKind::sticky10
          : draw < 80 ? PolicyKind::sticky1
                      : PolicyKind::pct;
 }

@@ -20,9 +20,17 @@ constexpr std::uint64_t points_without_switch_max = 20'000;
 
 constinit std::atomic<RunState*> current_run{nullptr};
 
+// What a thread's turn says, a futex.
+constexpr std::uint32_t elsewhere = 0;
+constexpr std::uint32_t here = 1;
+constexpr std::uint32_t elsewhere_asleep = 2;
+
+// Where all threads have one processor, a thread that is woken often goes on at once, and who woke it has not come to
+// sleep when the turn is its own again: then there is nobody to wake.
 void give_turn(Thread& thread) {
-  thread.turn->store(1, std::memory_order_release);
-  futex_wake(thread.turn, 1);
+  if (thread.turn->exchange(here, std::memory_order_acq_rel) == elsewhere_asleep) {
+    futex_wake(thread.turn, 1);
+  }
 }
 
 // A thread that has ended still gives its caches back to the heap on its way out. Who goes on waits for it to be gone:
@@ -38,10 +46,8 @@ void see_off(RunState& run) {
 }
 
 void await_turn(Thread& thread) {
-  while (thread.turn->load(std::memory_order_acquire) == 0) {
-    futex_wait(thread.turn, 0);
-  }
-  thread.turn->store(0, std::memory_order_relaxed);
+  sleep_till_turn(*thread.turn);
+  thread.turn->store(elsewhere, std::memory_order_relaxed);
   see_off(*current());
 }
 
@@ -151,6 +157,16 @@ bool waits_for(const Thread& thread, const void* key) {
 }
 
 }  // namespace
+
+void sleep_till_turn(std::atomic<std::uint32_t>& turn) {
+  for (std::uint32_t seen = turn.load(std::memory_order_acquire); seen != here;
+       seen = turn.load(std::memory_order_acquire)) {
+    if (seen == elsewhere_asleep ||
+        turn.compare_exchange_strong(seen, elsewhere_asleep, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      futex_wait(&turn, elsewhere_asleep);
+    }
+  }
+}
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local Thread* self_here = nullptr;
 

@@ -24,7 +24,7 @@ struct Thread {
   ThreadId id = 0;
   ThreadState state = ThreadState::runnable;
   std::atomic<std::uint32_t> own_turn{0};
-  std::atomic<std::uint32_t>* turn = &own_turn;  // a futex: 1 says that the token is here
+  std::atomic<std::uint32_t>* turn = &own_turn;  // a futex (sleep_till_turn)
   std::int32_t kernel_id = 0;
   std::uint64_t steps = 0;     // points and waits of this thread
   const Wait* wait = nullptr;  // while blocked; on the thread's own stack
@@ -76,6 +76,9 @@ RunState* current() noexcept;
 void set_current(RunState* run) noexcept;
 // set_self makes self() answer `thread` on the calling thread.
 void set_self(Thread* thread) noexcept;
+
+// sleep_till_turn returns when the token is here, and leaves it so; `turn` is a Thread's.
+void sleep_till_turn(std::atomic<std::uint32_t>& turn);
 
 // stuck_now calls the handler of a stuck run; it does not return. The calling thread holds the token.
 [[noreturn]] void stuck_now(Stuck::Kind kind);

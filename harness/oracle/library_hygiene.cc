@@ -76,11 +76,11 @@ void LibraryHygiene::left(const DoorCall& call, const DoorReturn& result) noexce
   if (state == nullptr) {
     return;
   }
-  if (call.verb == DoorVerb::push) {
-    state->pushed_at = CallStack::capture(call.caller);
+  if (call.nested) {
     return;
   }
-  if (call.nested) {
+  if (call.verb == DoorVerb::push) {
+    state->pushed_at = CallStack::capture(call.caller);
     return;
   }
   if (call.verb == DoorVerb::classify) {

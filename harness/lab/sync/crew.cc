@@ -62,9 +62,7 @@ void* member_main(void* raw) {
   Member& me = *static_cast<Member*>(raw);
   member_here = &me;
   for (;;) {
-    while (me.turn.load(std::memory_order_acquire) == 0) {
-      futex_wait(&me.turn, 0);
-    }
+    sleep_till_turn(me.turn);
     begin_thread(me.record);
     order_after(&me.record);
     watch_end(true);
