@@ -33,4 +33,9 @@ class Choices {
   std::size_t at_ = 0;
 };
 
+// mutate_choices mutates a list of choices within `room` bytes and answers how long it is: what libFuzzer does to any
+// bytes, and more often than that some choices more, or a stretch of them over again. A short list reaches little, and
+// much comes only of doing the same thing several times.
+std::size_t mutate_choices(std::uint8_t* data, std::size_t size, std::size_t room, unsigned int seed);
+
 }  // namespace rig

@@ -13,20 +13,22 @@ struct FuzzLimits {
   static constexpr std::uint32_t connections = 3;
   static constexpr std::size_t threads = 4;
   static constexpr std::uint32_t copies = 3;
-  static constexpr std::size_t steps = 10;  // of a thread
+  static constexpr std::size_t steps = 8;  // of a thread
   static constexpr std::size_t reactions = 6;
   static constexpr std::uint32_t nth = 64;
   static constexpr std::uint32_t says = 4;
-  static constexpr std::uint64_t ops = 64;  // of all connections together
-  static constexpr std::uint64_t plain_bytes = 256 << 10;
+  static constexpr std::uint64_t ops = 32;  // of all connections together
+  static constexpr std::uint64_t plain_bytes = 128 << 10;
   static constexpr std::uint64_t kernel_bytes_min = 2048;
   static constexpr std::uint64_t kernel_bytes_max = 65536;
   // In virtual time. What waits in vain costs a turn of its loop each millisecond, so that all deadlines are short, and
-  // no run in which nothing happens is waited for much longer than for them.
-  static constexpr std::uint64_t timeout_us_max = 200'000;
-  static constexpr std::int64_t delay_us_max = 50'000;
-  static constexpr std::int64_t stall_us = 500'000;
+  // no run in which nothing happens is waited for much longer than for them, and for the house's listener, which tries
+  // again 100 ms after an accept that failed: there is one of these at most.
+  static constexpr std::uint64_t timeout_us_max = 40'000;
+  static constexpr std::int64_t delay_us_max = 10'000;
+  static constexpr std::int64_t stall_us = 200'000;
   static constexpr std::size_t faults = 6;
+  static constexpr std::size_t accepts_that_fail = 1;
   static constexpr std::size_t switches = 64;
 };
 

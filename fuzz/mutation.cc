@@ -45,6 +45,13 @@ std::uint64_t any_size(Prng& prng) {
   return one_of(std::span<const std::uint64_t>(telling_sizes), prng);
 }
 
+// Where any thread may go on at every point, a run takes four times as long.
+lab::PolicyKind any_policy(Prng& prng) {
+  constexpr std::array<lab::PolicyKind, 4> quick{lab::PolicyKind::none, lab::PolicyKind::sticky1,
+                                                 lab::PolicyKind::sticky10, lab::PolicyKind::pct};
+  return coin(prng, 16) ? lab::PolicyKind::uniform : one_of(std::span<const lab::PolicyKind>(quick), prng);
+}
+
 Verb any_verb(Prng& prng, bool VerbForm::* where) {
   Verb verb = any<Verb>(prng);
   while (!(form_of(verb).*where)) {
@@ -217,10 +224,10 @@ void change_settings(Settings& settings, Prng& prng) {
       settings.kernel_recv_bytes = any_size(prng);
       break;
     case 10:
-      settings.close_timeout_us = coin(prng) ? 0 : prng.below(500'000);
+      settings.close_timeout_us = coin(prng) ? 0 : prng.below(FuzzLimits::timeout_us_max);
       break;
     default:
-      settings.handshake_timeout_us = coin(prng) ? 0 : prng.below(500'000);
+      settings.handshake_timeout_us = coin(prng) ? 0 : prng.below(FuzzLimits::timeout_us_max);
   }
 }
 
@@ -231,7 +238,7 @@ void change_schedule(Scenario& scenario, Prng& prng) {
       scenario.seed = prng.below(1'000'000);
       break;
     case 1:
-      lab.policy = any<lab::PolicyKind>(prng);
+      lab.policy = any_policy(prng);
       break;
     case 2:
       lab.profile = any<lab::Profile>(prng);

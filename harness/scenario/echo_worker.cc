@@ -18,6 +18,7 @@ void EchoWorker::stop() {
 }
 
 void EchoWorker::push(End& end, Bytes bytes) {
+  signal_.reaction_begins();
   {
     const MutexLock lock(mutex_);
     jobs_.emplace_back(&end, std::move(bytes));
@@ -41,6 +42,7 @@ void EchoWorker::main() {
     }
     send_back(*job.first, job.second);
     job.first->echo_done();
+    signal_.reaction_ends();
   }
   finished_ = true;
   signal_.changed();

@@ -44,6 +44,26 @@ class End::Use {
   rig_socket* socket_ = nullptr;
 };
 
+// A callback of an app that reacts: a run that waits until everything is through waits for its answer as well.
+class End::Reacting {
+ public:
+  explicit Reacting(End& end) : signal_(end.plan_.reactions.empty() ? nullptr : &end.world_.signal()) {
+    if (signal_ != nullptr) {
+      signal_->reaction_begins();
+    }
+  }
+  ~Reacting() {
+    if (signal_ != nullptr) {
+      signal_->reaction_ends();
+    }
+  }
+  Reacting(const Reacting&) = delete;
+  Reacting& operator=(const Reacting&) = delete;
+
+ private:
+  Signal* const signal_;
+};
+
 End::End(EndWorld& world, LoopHost& host, EndPlan plan, StreamCheck& outgoing, StreamCheck& incoming)
     : world_(world),
       host_(host),
@@ -69,6 +89,7 @@ const rig_socket_callbacks& End::callbacks() {
 }
 
 void End::adopt(rig_socket* socket) {
+  const Reacting reacting(*this);
   socket_ = socket;
   world_.subject().adopt(socket, &callbacks(), this);
   react(Event::accepted);
@@ -356,6 +377,7 @@ void End::came(const char* name) {
 void End::on_connected(void* user, const rig_error* error) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "connected");
+  const Reacting reacting(end);
   end.came("connected");
   {
     const MutexLock lock(end.mutex_);
@@ -370,6 +392,7 @@ void End::on_connected(void* user, const rig_error* error) {
 void End::on_data(void* user, const uint8_t* bytes, size_t count) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "data");
+  const Reacting reacting(end);
   end.came("data");
   end.incoming_.received({bytes, count});
   end.world_.signal().changed();
@@ -379,6 +402,7 @@ void End::on_data(void* user, const uint8_t* bytes, size_t count) {
 void End::on_ended(void* user) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "ended");
+  const Reacting reacting(end);
   end.came("ended");
   end.pending_at_end_ = end.ledger_.pending();
   end.ended_ = true;
@@ -393,6 +417,7 @@ void End::on_ended(void* user) {
 void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* error) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "sent");
+  const Reacting reacting(end);
   end.probe_.after("sent");
   end.last_callback_ = "sent";
   note_in_lab({AppNote::Kind::completed, end.plan_.side == Side::server, end.plan_.connection, token});
@@ -413,6 +438,7 @@ void End::on_sent(void* user, uint64_t token, size_t bytes, const rig_error* err
 void End::on_writable(void* user) {
   auto& end = *static_cast<End*>(user);
   const CalledBack called_back(end.name_, "writable");
+  const Reacting reacting(end);
   end.came("writable");
   end.flush_backlog();
   end.world_.signal().changed();

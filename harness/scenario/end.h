@@ -145,7 +145,8 @@ class End {
   const std::string& name() const { return name_; }
 
  private:
-  class Use;  // a verb is under way: the socket is not destroyed meanwhile
+  class Use;       // a verb is under way: the socket is not destroyed meanwhile
+  class Reacting;  // a callback is under way of an app that may send in it
 
   static void on_connected(void* user, const rig_error* error);
   static void on_data(void* user, const uint8_t* bytes, size_t count);

@@ -357,7 +357,8 @@ bool Run::delivered() const {
 
 bool Run::wait_for_delivery() {
   return !scenario_.all_delivered || scenario_.memory_may_fail ||
-         signal_.wait_until([this] { return delivered(); }, stall_limit_);
+         signal_.wait_until([this] { return signal_.holds_between_reactions([this] { return delivered(); }); },
+                            stall_limit_);
 }
 
 void Run::echo_elsewhere(End& end, Bytes bytes) {

@@ -36,6 +36,7 @@ struct Connection {
   std::unique_ptr<Relay> relay;
   bool silenced = false;  // the relay let nothing through, nor was told to, until both sides were closed
   std::atomic<bool> was_cut{false};
+  std::atomic<bool> missed_close{false};  // the server was to be closed before it was accepted
   std::unique_ptr<PlaintextClient> plaintext_client;
 };
 
@@ -120,6 +121,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   bool accepted() const;
   void close_every_end(Verb how);
   bool wait_for_closed();
+  void close_late_arrivals();
   bool visitors_finished();
   bool loop_quiet(LoopHost& host);
   std::string stall_of(const End& end) const;

@@ -14,13 +14,26 @@ constexpr int quiet_turns_max = 400;
 }  // namespace
 
 void Run::close_every_end(Verb how) {
-  each_end([how](End& end) {
-    end.host().post([&end, how] {
+  each_end([this, how](End& end) {
+    end.host().post([this, &end, how] {
       if (end.has_socket() && !end.closed()) {
         end.perform(how);
+      } else if (!end.has_socket() && end.plan().side == Side::server) {
+        connections_[end.plan().connection].missed_close = true;
       }
     });
   });
+}
+
+// A server that is accepted after all were to be closed ends as its client has ended, but for one whose app has paused:
+// that does not hear of it.
+void Run::close_late_arrivals() {
+  for (Connection& connection : connections_) {
+    End* const server = connection.server.get();
+    if (server != nullptr && server->has_socket() && server->paused() && connection.missed_close.exchange(false)) {
+      server->host().post([server] { server->perform(Verb::close_graceful); });
+    }
+  }
 }
 
 bool Run::visitors_finished() {
@@ -31,6 +44,7 @@ bool Run::visitors_finished() {
 bool Run::wait_for_closed() {
   return signal_.wait_until(
       [this] {
+        close_late_arrivals();
         bool all = true;
         each_end([&all](End& end) { all = all && (!end.has_socket() || end.closed()); });
         return all && visitors_finished();

@@ -33,6 +33,13 @@ bool Signal::wait_beyond(std::uint64_t seen, std::chrono::microseconds limit) {
   return happened;
 }
 
+void Signal::reaction_ends() {
+  ++reactions_ended_;
+  if (end_is_awaited_.exchange(false)) {
+    changed();
+  }
+}
+
 void Signal::stop() {
   stopped_ = true;
   changed();

@@ -26,6 +26,15 @@ class Signal {
   template <class Holds>
   bool wait_until(Holds holds, std::chrono::microseconds stall_limit);
 
+  // reaction_begins and reaction_ends stand around a callback in which an app may send by itself, from before it is
+  // known what has come until it has answered.
+  void reaction_begins() { ++reactions_begun_; }
+  void reaction_ends();
+  // holds_between_reactions answers `holds`, but false where a reaction was under way meanwhile: what it is about to
+  // send is in no book yet. Its end is an event then.
+  template <class Holds>
+  bool holds_between_reactions(Holds holds);
+
   // stop tells every wait of the scenario's own threads to give up; stopped() asks.
   void stop();
   bool stopped() const { return stopped_.load(); }
@@ -34,6 +43,9 @@ class Signal {
   std::atomic<std::uint64_t> events_{0};
   std::atomic<int> waiters_{0};
   std::atomic<bool> stopped_{false};
+  std::atomic<std::uint64_t> reactions_begun_{0};
+  std::atomic<std::uint64_t> reactions_ended_{0};
+  std::atomic<bool> end_is_awaited_{false};
   Mutex mutex_;
   ConditionVariable condition_;
 };
@@ -54,6 +66,23 @@ bool Signal::wait_until(Holds holds, std::chrono::microseconds stall_limit) {
     }
   }
   return true;
+}
+
+template <class Holds>
+bool Signal::holds_between_reactions(Holds holds) {
+  for (;;) {
+    const std::uint64_t ended = reactions_ended_.load();
+    if (!holds()) {
+      return false;
+    }
+    if (reactions_begun_.load() == ended) {
+      return true;
+    }
+    // It may have ended before it could know that somebody waits for that: so look once more.
+    if (end_is_awaited_.exchange(true)) {
+      return false;
+    }
+  }
 }
 
 }  // namespace rig

@@ -184,6 +184,7 @@ class TlsSocket final : public LoopObject {
   Status ask_failure() RIG_REQUIRES(mutex_);
   void finish() RIG_REQUIRES(mutex_);
   void give_handle_back() RIG_REQUIRES(mutex_);
+  void unwatch();
   void send_last_words() RIG_REQUIRES(mutex_);
   void update_interest() RIG_REQUIRES(mutex_);
   Status tell_poller(bool watch, Interest wanted) RIG_EXCLUDES(mutex_);

@@ -338,6 +338,9 @@ bool TlsSocket::linger() {
 // The one way to the end. Completes every op in order, gives the handle back, and reports; nothing allocates here.
 void TlsSocket::finish() {
   if (draining_) {
+    mutex_.unlock();
+    unwatch();  // nobody reads any more: what the poller reports of the peer's end would wake the loop without end
+    mutex_.lock();
     update_stage();
     return;  // the drainer schedules us when it leaves the transport
   }
@@ -364,6 +367,12 @@ void TlsSocket::finish() {
   release();
 }
 
+void TlsSocket::unwatch() {
+  if (std::exchange(watched_, false)) {
+    loop_->unwatch(transport_->handle());
+  }
+}
+
 void TlsSocket::give_handle_back() {
   phase_ = Phase::closed;
   loop_->cancel(connect_timer_);
@@ -371,9 +380,7 @@ void TlsSocket::give_handle_back() {
   loop_->cancel(linger_timer_);
   const bool reset = !orderly_ && !failed_above_;
   mutex_.unlock();
-  if (std::exchange(watched_, false)) {
-    loop_->unwatch(transport_->handle());
-  }
+  unwatch();
   transport_->close(reset);
   mutex_.lock();
 }

@@ -80,6 +80,7 @@ TEST(QueueCountTest, R1_BytesAreBoundedAsOpsAre) {
   ViolationLog log;
   QueueCount queue("client 0", {.ops = 0, .bytes = 1000}, log);
   queue.pending(5000);  // larger than the bound, and alone
+  queue.pending(0);     // adds nothing
   EXPECT_EQ(log.count(), 0u);
   queue.pending(100);
   EXPECT_EQ(log.count(), 1u);
