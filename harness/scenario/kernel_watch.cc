@@ -99,6 +99,12 @@ std::optional<std::uint64_t> KernelWatch::sent_bytes(WireSide side, std::uint32_
   return line == nullptr || !line->carried ? std::nullopt : std::optional(line->sent_bytes);
 }
 
+std::optional<bool> KernelWatch::saw_reset(WireSide side, std::uint32_t connection) {
+  const std::lock_guard guard(lock_);
+  const Line* const line = find(side, connection);
+  return line == nullptr || !line->carried ? std::nullopt : std::optional(line->gone);
+}
+
 std::optional<KernelWatch::LastSeen> KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
   LastSeen seen;
   int descriptor = -1;
@@ -208,6 +214,13 @@ void KernelWatch::step_push(Line& line, Step step) noexcept {
   }
 }
 
+void KernelWatch::note_gone(Line& line) noexcept {
+  line.gone = true;
+  if (line.tap != nullptr) {
+    line.tap->cut();
+  }
+}
+
 // A layer that asks hears of a reset here as well: by the error that the socket had, or since the peer of a stream that
 // it has not ended is gone.
 void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
@@ -221,8 +234,8 @@ void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelRe
   }
   const bool has_failed = asks_error && value != 0;
   const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
-  if (line.tap != nullptr && line.carried && (has_failed || has_no_peer)) {
-    line.tap->cut();
+  if (line.carried && (has_failed || has_no_peer)) {
+    note_gone(line);
   }
   if (pushes) {
     step_push(line, [&](PushAudit& audit) { audit.optioned(call.level, call.option, value); });
@@ -260,8 +273,8 @@ WireTap* KernelWatch::carry(Line& line, const KernelCall& call, const KernelRetu
     return nullptr;
   }
   if (result.error != 0) {
-    if (line.tap != nullptr && is_gone(result.error)) {
-      line.tap->cut();
+    if (is_gone(result.error)) {
+      note_gone(line);
     }
     return nullptr;
   }
