@@ -90,6 +90,10 @@ bool is_in(const fd_set* set, int descriptor) noexcept;
 // registration of epoll's does not count: a layer that has paused may leave one.
 bool waits_for_input(const KernelWait& wait, int descriptor) noexcept;
 
+// ignores_room says that the wait does not end when `descriptor` has room. Of epoll's registrations it counts those
+// that waits_for_input counts.
+bool ignores_room(const KernelWait& wait, int descriptor) noexcept;
+
 // door_wait_of is the wait as the library door has it. `wait` outlives it.
 DoorWait door_wait_of(const KernelWait& wait) noexcept;
 
