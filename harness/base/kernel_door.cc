@@ -52,6 +52,17 @@ bool is_in(const fd_set* set, int descriptor) noexcept {
   return set != nullptr && (words[descriptor / 64] >> (descriptor % 64) & 1) != 0;
 }
 
+bool sets_overlap(const KernelWait& wait) noexcept {
+  if (wait.kind != KernelWait::Kind::select || wait.in == nullptr || wait.out == nullptr || wait.in == wait.out ||
+      wait.count <= 0) {
+    return false;
+  }
+  const auto in = reinterpret_cast<std::uintptr_t>(wait.in);
+  const auto out = reinterpret_cast<std::uintptr_t>(wait.out);
+  const auto bytes = (static_cast<std::uintptr_t>(wait.count) + 63) / 64 * 8;
+  return (in < out ? out - in : in - out) < bytes;
+}
+
 bool waits_for_input(const KernelWait& wait, int descriptor) noexcept {
   switch (wait.kind) {
     case KernelWait::Kind::poll:

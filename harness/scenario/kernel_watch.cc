@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/select.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "harness/base/call_stack.h"
 #include "harness/lab/allocation.h"
 #include "harness/lab/lab.h"
 #include "harness/lab/scheduler.h"
@@ -382,8 +384,19 @@ void KernelWatch::judge_pushes() noexcept {
   }
 }
 
+// No sanitizer sees an fd_set that is written beyond its end where another member of its object follows.
+void KernelWatch::judge_sets(const KernelWait& wait) noexcept {
+  if (sets_overlap(wait) && !sets_reported_.exchange(true)) {
+    log_.report(Law::m1_memory, "select",
+                std::string(wait.function) + " is asked for descriptors below " + std::to_string(wait.count) +
+                    ", and its sets, which hold those below " + std::to_string(FD_SETSIZE) +
+                    ", lie within each other; called from " + CallStack::capture(wait.caller).describe());
+  }
+}
+
 void KernelWatch::waiting(const KernelWait& wait) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  judge_sets(wait);
   if (wait.blocks) {
     judge_pushes();
   }

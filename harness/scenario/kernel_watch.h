@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -125,6 +126,7 @@ class KernelWatch final : public KernelObserver {
   void note_interest(int descriptor, bool input, bool room) noexcept;
   Line* find(WireSide side, std::uint32_t connection) noexcept;
   void refuse(const KernelWait& wait, int result) noexcept;
+  void judge_sets(const KernelWait& wait) noexcept;
 
   ViolationLog& log_;
   DescriptorAudit audit_;
@@ -134,6 +136,7 @@ class KernelWatch final : public KernelObserver {
   std::vector<std::unique_ptr<Line>> lines_;
   DescriptorTable<Descriptor> descriptors_;
   std::size_t holding_ = 0;  // lines of whose bytes the system holds some back
+  std::atomic<bool> sets_reported_{false};
 };
 
 }  // namespace rig

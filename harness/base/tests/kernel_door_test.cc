@@ -149,6 +149,18 @@ TEST(KernelDoorTest, AWaitSaysWhetherItIsForInput) {
   EXPECT_FALSE(waits_for_input(epoll, 7));
 }
 
+TEST(KernelDoorTest, SetsOfASelectThatLieWithinEachOtherAreFound) {
+  std::array<fd_set, 4> sets{};
+  const auto select = [&](int count, const fd_set* in, const fd_set* out) {
+    return KernelWait{.kind = KernelWait::Kind::select, .count = count, .in = in, .out = out};
+  };
+  EXPECT_FALSE(sets_overlap(select(FD_SETSIZE, &sets[0], &sets[1])));
+  EXPECT_TRUE(sets_overlap(select(FD_SETSIZE + 1, &sets[0], &sets[1])));
+  EXPECT_TRUE(sets_overlap(select(FD_SETSIZE + 1, &sets[1], &sets[0])));
+  EXPECT_FALSE(sets_overlap(select(2 * FD_SETSIZE, &sets[0], &sets[2]))) << "a longer set of the program's own";
+  EXPECT_FALSE(sets_overlap(select(FD_SETSIZE + 1, &sets[0], nullptr)));
+}
+
 TEST(KernelDoorTest, AWaitSaysWhetherItIgnoresRoom) {
   Recorder recorder;
   const std::array<pollfd, 2> polls{

@@ -341,6 +341,10 @@ RIG_LAB_EXPORT int select(int count, fd_set* in, fd_set* out, fd_set* odd, timev
   return wait_through_kernel_door(wait, [&]() -> int {
     const OwnWork own_work;
     const std::int64_t timeout_ns = time == nullptr ? -1 : (time->tv_sec * 1'000'000 + time->tv_usec) * 1000;
+    if (!outside() && sets_overlap(wait)) {
+      errno = EBADF;  // the bits of one set stand in the other, and name descriptors that nobody has asked for
+      return -1;
+    }
     if (outside() || whose("select", polled_of(count, in, out, odd), timeout_ns != 0) == Whose::system) {
       return real_select(count, in, out, odd, time);
     }
