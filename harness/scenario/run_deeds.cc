@@ -191,7 +191,10 @@ std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& e
     const auto told = peer->closed_outcome().error;
     // What was sent to a peer that had left is answered by a reset.
     const bool heard = peer->incoming().received_bytes() >= end.outgoing().accepted_bytes();
-    const bool whole = heard && !end.aborted_itself() && !peer->aborted_itself() &&
+    // Whoever is left within a renegotiation has nobody to finish it with, and may come to its own deadline over that.
+    const std::uint32_t asked = end.renegotiations() + peer->renegotiations();
+    const bool rekeying = asked > 0 && end.last_look().handshakes < 1 + asked;
+    const bool whole = heard && !rekeying && !end.aborted_itself() && !peer->aborted_itself() &&
                        !(told.has_value() && told->code() == Code::aborted) && !connection.was_cut &&
                        !end.first_failed_op().has_value();
     return whole ? std::optional(Deed::orderly_end) : std::nullopt;
