@@ -126,7 +126,7 @@ EngineMonitor::Finding EngineMonitor::judge_order(Session& session, const DoorCa
     }
     return {Law::e3_order, session.number, "is used after the fatal failure of", session.lost_in, nullptr, 0};
   }
-  if (call.verb == DoorVerb::write && call.library == TlsLibrary::gnutls && call.bytes > 0 && session.handshake_begun &&
+  if (call.verb == DoorVerb::write && call.library == TlsLibrary::gnutls && call.bytes > 0 && session.known &&
       !session.shaken) {
     return {Law::e3_order, session.number, "is given data to write before it has shaken hands", nullptr, nullptr, 0};
   }
@@ -280,7 +280,9 @@ void EngineMonitor::left(const DoorCall& call, const DoorReturn& result) noexcep
   const std::lock_guard guard(lock_);
   if (call.verb == DoorVerb::create) {
     forget(call.session);
-    insert(call.session, call.library);
+    if (Session* const made = insert(call.session, call.library); made != nullptr) {
+      made->known = true;
+    }
     return;
   }
   Session* const session = call.verb == DoorVerb::destroy ? nullptr : find(call.session);

@@ -68,6 +68,7 @@ class EngineMonitor {
     User reader = {};
     User writer = {};
     Write write = {};
+    bool known = false;  // since it was made
     bool handshake_begun = false;
     bool handshake_done = false;
     bool shaken = false;            // the first handshake is complete

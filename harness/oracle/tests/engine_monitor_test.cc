@@ -73,6 +73,7 @@ TEST_F(EngineMonitorTest, E1_AShorterALongerAndAnotherRetryAreReportedOnEachLibr
   for (const TlsLibrary library : {TlsLibrary::openssl, TlsLibrary::gnutls, TlsLibrary::mbedtls}) {
     library_ = library;
     call(made(create));
+    call(made(handshake));
     blocked_write();
     DoorCall retry = made(write);
     retry.bytes = 50;
@@ -227,10 +228,15 @@ TEST_F(EngineMonitorTest, E3_AShutdownInAHandshakeIsReported) {
 
 TEST_F(EngineMonitorTest, E3_AWriteToGnutlsBeforeItHasShakenHandsIsReported) {
   library_ = TlsLibrary::gnutls;
+  call(made(write));
+  EXPECT_EQ(laws(log_), "") << "nobody has seen it made: it may have shaken hands";
   call(made(create));
   call(made(handshake), want_read);
   call(made(write), other);
   EXPECT_EQ(laws(log_), "E3");
+  call(made(create));
+  call(made(write), other);
+  EXPECT_EQ(laws(log_), "E3 E3");
   EXPECT_EQ(message().find("the session is given data to write before it has shaken hands; write with 100 bytes"), 0u)
       << message();
 }
