@@ -11,8 +11,10 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   scenario.settings.connections = 4;
   scenario.settings.loop_per_client = true;
   scenario.settings.fresh_process = true;
+  // The contexts were made side by side; what a library makes with its first session is raced for as well.
   scenario.threads.push_back(
-      on_loop(Side::client, {}, {connect(), await(Condition::connected), send(ops, 512, 512), await(Condition::sent)}));
+      on_loop(Side::client, {},
+              {align(0), connect(), await(Condition::connected), send(ops, 512, 512), await(Condition::sent)}));
   scenario.reaches.push_back({.counter = "connected", .at_least = 8});
   return scenario;
 }

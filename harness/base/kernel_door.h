@@ -86,9 +86,17 @@ struct KernelWait {
 // is_in says whether `set`, which may be null, holds the descriptor. Sets may have more than FD_SETSIZE bits.
 bool is_in(const fd_set* set, int descriptor) noexcept;
 
+// sets_overlap says of a select that its two sets, as long as its first argument makes them, lie within each other: one
+// of them is shorter than that, as an fd_set is from descriptor FD_SETSIZE on. Longer sets of a program's own do not.
+bool sets_overlap(const KernelWait& wait) noexcept;
+
 // waits_for_input says whether the wait ends whenever `descriptor` has something to read. An edge or a one-shot
 // registration of epoll's does not count: a layer that has paused may leave one.
 bool waits_for_input(const KernelWait& wait, int descriptor) noexcept;
+
+// ignores_room says that the wait does not end when `descriptor` has room. Of epoll's registrations it counts those
+// that waits_for_input counts.
+bool ignores_room(const KernelWait& wait, int descriptor) noexcept;
 
 // door_wait_of is the wait as the library door has it. `wait` outlives it.
 DoorWait door_wait_of(const KernelWait& wait) noexcept;

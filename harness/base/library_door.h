@@ -85,7 +85,9 @@ struct DoorWait {
   bool blocks = true;  // its time limit is not 0
   // waits_for_input says whether the wait ends when `descriptor` becomes readable.
   bool (*waits_for_input)(const DoorWait& wait, int descriptor) = nullptr;
-  const void* set = nullptr;  // what waits_for_input looks at
+  // ignores_room says that it does not end when the descriptor has room; where that is not known, it answers no.
+  bool (*ignores_room)(const DoorWait& wait, int descriptor) = nullptr;
+  const void* set = nullptr;  // what the two look at
   std::size_t set_count = 0;
 };
 
@@ -136,9 +138,11 @@ struct LibraryDoor {
   void (*describe)(std::uint64_t number, char* sentence, std::size_t sentence_bytes) = nullptr;
   void (*plant)() = nullptr;  // adds an entry of ours
   void (*clear)() = nullptr;  // takes all entries out
-  // pending is how many bytes of plaintext the session holds; descriptor is what it reads from, -1 if that is unknown.
+  // pending is how many bytes of plaintext the session holds; descriptor is what it reads from, room_descriptor what it
+  // writes to, -1 if that is unknown.
   std::size_t (*pending)(const void* session) = nullptr;
   int (*descriptor)(const void* session) = nullptr;
+  int (*room_descriptor)(const void* session) = nullptr;
 };
 
 // register_library_door makes a door known, once for each library and for the rest of the process; library_door finds

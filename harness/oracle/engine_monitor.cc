@@ -126,6 +126,10 @@ EngineMonitor::Finding EngineMonitor::judge_order(Session& session, const DoorCa
     }
     return {Law::e3_order, session.number, "is used after the fatal failure of", session.lost_in, nullptr, 0};
   }
+  if (call.verb == DoorVerb::write && call.library == TlsLibrary::gnutls && call.bytes > 0 && session.known &&
+      !session.shaken) {
+    return {Law::e3_order, session.number, "is given data to write before it has shaken hands", nullptr, nullptr, 0};
+  }
   if (call.verb != DoorVerb::shutdown) {
     return {};
   }
@@ -245,13 +249,16 @@ void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorRetu
     session.lost_in = session.lost_in != nullptr ? session.lost_in : call.function;
     session.write.waits = false;
   }
+  const bool may_want_room = call.verb == DoorVerb::handshake || reads(call.verb);
+  session.wants_room = may_want_room && result.outcome == DoorOutcome::want_write;
+  session.read_on = reads(call.verb) ? result.outcome == DoorOutcome::done : session.read_on;
+  const bool asked_at_wait = session.wants_room || (reads(call.verb) && session.read_on);
+  if (Recent* const recent = asked_at_wait ? recent_.make(call.thread) : nullptr; recent != nullptr) {
+    recent->add(session.key);
+  }
   if (call.verb == DoorVerb::handshake) {
     session.handshake_done = result.outcome == DoorOutcome::done;
-  } else if (reads(call.verb)) {
-    session.read_on = result.outcome == DoorOutcome::done;
-    if (Recent* const recent = session.read_on ? recent_.make(call.thread) : nullptr; recent != nullptr) {
-      recent->add(session.key);
-    }
+    session.shaken = session.shaken || session.handshake_done;
   } else if (call.verb == DoorVerb::write) {
     const bool waits = result.outcome == DoorOutcome::want_write && !call.in_handshake;
     if (waits && !session.write.waits && call.bytes > 0) {
@@ -273,7 +280,9 @@ void EngineMonitor::left(const DoorCall& call, const DoorReturn& result) noexcep
   const std::lock_guard guard(lock_);
   if (call.verb == DoorVerb::create) {
     forget(call.session);
-    insert(call.session, call.library);
+    if (Session* const made = insert(call.session, call.library); made != nullptr) {
+      made->known = true;
+    }
     return;
   }
   Session* const session = call.verb == DoorVerb::destroy ? nullptr : find(call.session);
@@ -292,42 +301,56 @@ void EngineMonitor::waiting(const DoorWait& wait) noexcept {
   if (!wait.blocks || wait.waits_for_input == nullptr || wait.thread >= door_threads_max) {
     return;
   }
-  struct Candidate {
-    const void* key;
-    TlsLibrary library;
-    std::uint32_t number;
-  };
   std::array<Candidate, std::tuple_size_v<decltype(Recent::sessions)>> candidates;
-  std::size_t count = 0;
-  {
-    const std::lock_guard guard(lock_);
-    Recent* const recent = recent_.find(wait.thread);
-    for (std::size_t i = 0; recent != nullptr && i < recent->count; ++i) {
-      const Session* const session = find(recent->sessions[i]);
-      if (session != nullptr && session->read_on && session->reader.thread_plus_1 == 0) {
-        candidates[count++] = {session->key, session->library, session->number};
-      }
-    }
-    if (recent != nullptr) {
-      recent->count = 0;
-    }
-  }
+  const std::size_t count = collect(wait.thread, candidates);
   for (std::size_t i = 0; i < count; ++i) {
-    const LibraryDoor* const door = library_door(candidates[i].library);
-    if (door == nullptr || door->pending == nullptr || door->descriptor == nullptr) {
-      continue;
-    }
-    const std::size_t bytes = door->pending(candidates[i].key);
-    const int descriptor = bytes > 0 ? door->descriptor(candidates[i].key) : -1;
-    if (descriptor < 0 || !wait.waits_for_input(wait, descriptor) || !sites_.first(Law::l1_progress, wait.caller)) {
-      continue;
-    }
-    log_->report(
-        Law::l1_progress, fmt::format("{} session {}", door->name, candidates[i].number),
-        fmt::format("{} waits for input on descriptor {}, and the library holds {} bytes of it already; called "
-                    "from {}",
-                    wait.function, descriptor, bytes, CallStack::capture(wait.caller).describe()));
+    judge_wait(wait, candidates[i]);
   }
+}
+
+std::size_t EngineMonitor::collect(std::uint32_t thread, std::span<Candidate> found) noexcept {
+  const std::lock_guard guard(lock_);
+  Recent* const recent = recent_.find(thread);
+  std::size_t count = 0;
+  for (std::size_t i = 0; recent != nullptr && i < recent->count; ++i) {
+    const Session* const session = find(recent->sessions[i]);
+    if (session != nullptr && (session->read_on || session->wants_room) && session->reader.thread_plus_1 == 0) {
+      found[count++] = {session->key, session->library, session->number, session->wants_room};
+    }
+  }
+  if (recent != nullptr) {
+    recent->count = 0;
+  }
+  return count;
+}
+
+void EngineMonitor::judge_wait(const DoorWait& wait, const Candidate& candidate) {
+  const LibraryDoor* const door = library_door(candidate.library);
+  if (door == nullptr || door->pending == nullptr || door->descriptor == nullptr) {
+    return;
+  }
+  const std::size_t bytes = candidate.wants_room ? 0 : door->pending(candidate.key);
+  const int descriptor = bytes > 0 || candidate.wants_room ? door->descriptor(candidate.key) : -1;
+  if (descriptor < 0 || !wait.waits_for_input(wait, descriptor)) {
+    return;
+  }
+  // Who waits for room as well comes back when there is some, and may read then.
+  if (wait.ignores_room == nullptr || !wait.ignores_room(wait, descriptor)) {
+    return;
+  }
+  // Where the library writes elsewhere, somebody else may wait there.
+  if (candidate.wants_room &&
+      (door->room_descriptor == nullptr || door->room_descriptor(candidate.key) != descriptor)) {
+    return;
+  }
+  if (!sites_.first(Law::l1_progress, wait.caller)) {
+    return;
+  }
+  const std::string why = candidate.wants_room ? "and what the library was last asked goes on when there is room"
+                                               : fmt::format("and the library holds {} bytes of it already", bytes);
+  log_->report(Law::l1_progress, fmt::format("{} session {}", door->name, candidate.number),
+               fmt::format("{} waits for input on descriptor {}, {}; called from {}", wait.function, descriptor, why,
+                           CallStack::capture(wait.caller).describe()));
 }
 
 void EngineMonitor::waived(const void* session) noexcept {

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+#include <tuple>
 
 #include "harness/base/library_door.h"
 #include "harness/base/spin_lock.h"
@@ -23,9 +25,13 @@ namespace rig {
 //   E2 of every call on a session: no other thread is in it; in GnuTLS one may read while another writes.
 //   E3 of every call that drives a session: no fatal failure came before (freeing and resetting are lawful), once for
 //      each session. Of a shutdown: no handshake is under way, and no write waits. Of the end of the library: no
-//      session lives on, and it does not end more often than it began.
+//      session lives on, and it does not end more often than it began. Of a write to GnuTLS: its session has shaken
+//      hands (the other two libraries do it then; GnuTLS refuses, "to protect buggy applications").
 //   L1 when a thread goes to wait for a descriptor to become readable: the session behind it, which it has read from
-//      with success and not until it would wait, holds no more bytes. A layer that has paused does not wait for input.
+//      with success and not until it would wait, holds no more bytes. A layer that has paused does not wait for input,
+//      and one that waits for room as well comes back without any.
+//      And when the last handshake or read of that session was to go on as soon as there is room: the thread waits for
+//      room as well, where it waits for input.
 // Sessions beyond sessions_max at a time are not judged. Thread: any.
 class EngineMonitor {
  public:
@@ -63,9 +69,12 @@ class EngineMonitor {
     User reader = {};
     User writer = {};
     Write write = {};
+    bool known = false;  // since it was made
     bool handshake_begun = false;
     bool handshake_done = false;
+    bool shaken = false;            // the first handshake is complete
     bool read_on = false;           // the last read brought bytes, so that there may be more
+    bool wants_room = false;        // the last call was a read or a handshake, and waits for room
     const char* lost_in = nullptr;  // the first fatal failure
     bool loss_judged = false;       // what came after it has been reported
   };
@@ -85,6 +94,14 @@ class EngineMonitor {
     void add(const void* session) noexcept;
   };
 
+  // Candidate is a session that a thread which goes to wait has used, and of which more is to be asked.
+  struct Candidate {
+    const void* key = nullptr;
+    TlsLibrary library = TlsLibrary::openssl;
+    std::uint32_t number = 0;
+    bool wants_room = false;
+  };
+
   std::size_t place(const void* key) const noexcept;
   Session* find(const void* key) const noexcept;
   Session* insert(const void* key, TlsLibrary library) noexcept;
@@ -94,6 +111,8 @@ class EngineMonitor {
   Finding judge_order(Session& session, const DoorCall& call) noexcept;
   Finding judge_write(const Session& session, const DoorCall& call) noexcept;
   Finding judge_process(const DoorCall& call) noexcept;
+  std::size_t collect(std::uint32_t thread, std::span<Candidate> found) noexcept;
+  void judge_wait(const DoorWait& wait, const Candidate& candidate);
   void learn(Session& session, const DoorCall& call, const DoorReturn& result) noexcept;
   void report(const Finding& finding, const DoorCall& call);
 

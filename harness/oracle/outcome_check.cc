@@ -88,4 +88,27 @@ void judge_outcome(const std::string& where, Deed deed, const std::optional<Erro
                                              : orderly_end));
 }
 
+bool is_told_by_peers(Code code) noexcept {
+  switch (code) {
+    case Code::truncated:
+    case Code::reset:
+    case Code::refused:
+    case Code::unreachable:
+    case Code::timeout:
+    case Code::aborted:
+    case Code::verification_failed:
+    case Code::handshake_failed:
+    case Code::peer_alert:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void judge_unprovoked(const std::string& where, const Error& outcome, ViolationLog& log) {
+  log.report(Law::x1_outcome, where,
+             fmt::format("nothing was done to the connection that is told as {}, and that is what was told ({})",
+                         code_name(outcome.code()), outcome.detail()));
+}
+
 }  // namespace rig

@@ -39,4 +39,12 @@ std::span<const std::optional<Code>> outcomes_of(Deed deed) noexcept;
 // learnt of the deed: what such a side is told is its own business. Thread: any.
 void judge_outcome(const std::string& where, Deed deed, const std::optional<Error>& outcome, ViolationLog& log);
 
+// is_told_by_peers says that a code can be the truth about what the peer did or met: its reset, its end, its alert. Any
+// other code that is told of a connection says that something of this side's own, or of what came, was wrong.
+bool is_told_by_peers(Code code) noexcept;
+
+// judge_unprovoked reports X1 at `where`: `outcome` was told, and nothing was done to the connection that is told so.
+// Who asks knows what was done. Thread: any.
+void judge_unprovoked(const std::string& where, const Error& outcome, ViolationLog& log);
+
 }  // namespace rig

@@ -194,6 +194,7 @@ void End::perform(Verb verb) {
     case Verb::renegotiate:
       rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0;
       status = subject.renegotiate(socket, &error);
+      renegotiations_ += status == RIG_OK ? 1 : 0;
       break;
     case Verb::update_keys:
       rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0;

@@ -112,6 +112,8 @@ class End {
   // something was.
   std::uint64_t pending_at_end() const { return pending_at_end_.load(); }
   std::uint64_t rekeys_with_pending() const { return rekeys_with_pending_.load(); }
+  // renegotiations is how many this side's app has asked for, and was not refused.
+  std::uint32_t renegotiations() const { return renegotiations_.load(); }
   void note_peer_rekey() { peer_rekeys_with_pending_ += ledger_.pending() > 0 ? 1 : 0; }
   std::uint64_t peer_rekeys_with_pending() const { return peer_rekeys_with_pending_.load(); }
   // note_pending remembers the most ops that an awaiting step has seen pending; pending_seen tells.
@@ -215,6 +217,7 @@ class End {
   std::atomic<std::uint64_t> pending_at_end_{0};
   std::atomic<std::uint64_t> peer_rekeys_with_pending_{0};
   std::atomic<std::uint64_t> rekeys_with_pending_{0};
+  std::atomic<std::uint32_t> renegotiations_{0};
   std::atomic<std::uint64_t> unread_at_resume_{0};
   std::array<std::atomic<std::uint64_t>, 7> counts_{};
   Bytes backlog_;  // echo that was refused; the loop's thread only

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +43,20 @@ bool is_of_the_kernel(int folder, const char* name) {
   }
   const std::string_view text(target.data());
   return text.starts_with("socket:") || text.starts_with("pipe:") || text.starts_with("anon_inode:");
+}
+
+// A subject that says "no memory" for another reason is judged like any other: the system has said so, or has none now.
+bool memory_is_short(const Error& error) {
+  if (error.number() == ENOMEM || error.number() == ENOBUFS) {
+    return true;
+  }
+  constexpr std::size_t some_bytes = std::size_t{1} << 20;
+  void* const some = ::mmap(nullptr, some_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (some == MAP_FAILED) {
+    return true;
+  }
+  ::munmap(some, some_bytes);
+  return false;
 }
 
 }  // namespace
@@ -112,7 +127,7 @@ std::optional<std::string> lack_behind(const Error& error) {
   if (error.code() == Code::address_in_use || error.number() == EADDRNOTAVAIL) {
     return "no port is free on the loopback (" + met + "); end what holds them, or widen net.ipv4.ip_local_port_range";
   }
-  if (error.code() == Code::no_memory) {
+  if (error.code() == Code::no_memory && memory_is_short(error)) {
     return "the memory did not suffice (" + met + "); try fewer --jobs, or end other programs";
   }
   return std::nullopt;

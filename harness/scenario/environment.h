@@ -27,7 +27,8 @@ Status try_loopback(bool ipv6);
 std::optional<std::string> ipv6_lacking();
 
 // lack_behind says what of this machine was used up when `error` came, and what to do; nothing if the error is not the
-// machine's. A process that has met its own limit of descriptors is none: descriptors_lacking() was asked before.
+// machine's: that memory has run out is believed where the system says so, by its number or when asked for some. A
+// process that has met its own limit of descriptors is none: descriptors_lacking() was asked before.
 std::optional<std::string> lack_behind(const Error& error);
 
 }  // namespace rig

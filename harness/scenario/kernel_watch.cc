@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/select.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "harness/base/call_stack.h"
 #include "harness/lab/allocation.h"
 #include "harness/lab/lab.h"
 #include "harness/lab/scheduler.h"
@@ -97,6 +99,12 @@ std::optional<std::uint64_t> KernelWatch::sent_bytes(WireSide side, std::uint32_
   const std::lock_guard guard(lock_);
   const Line* const line = find(side, connection);
   return line == nullptr || !line->carried ? std::nullopt : std::optional(line->sent_bytes);
+}
+
+std::optional<bool> KernelWatch::saw_reset(WireSide side, std::uint32_t connection) {
+  const std::lock_guard guard(lock_);
+  const Line* const line = find(side, connection);
+  return line == nullptr || !line->carried ? std::nullopt : std::optional(line->gone);
 }
 
 std::optional<KernelWatch::LastSeen> KernelWatch::last_seen(WireSide side, std::uint32_t connection) {
@@ -208,6 +216,13 @@ void KernelWatch::step_push(Line& line, Step step) noexcept {
   }
 }
 
+void KernelWatch::note_gone(Line& line) noexcept {
+  line.gone = true;
+  if (line.tap != nullptr) {
+    line.tap->cut();
+  }
+}
+
 // A layer that asks hears of a reset here as well: by the error that the socket had, or since the peer of a stream that
 // it has not ended is gone.
 void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
@@ -221,8 +236,8 @@ void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelRe
   }
   const bool has_failed = asks_error && value != 0;
   const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
-  if (line.tap != nullptr && line.carried && (has_failed || has_no_peer)) {
-    line.tap->cut();
+  if (line.carried && (has_failed || has_no_peer)) {
+    note_gone(line);
   }
   if (pushes) {
     step_push(line, [&](PushAudit& audit) { audit.optioned(call.level, call.option, value); });
@@ -260,8 +275,8 @@ WireTap* KernelWatch::carry(Line& line, const KernelCall& call, const KernelRetu
     return nullptr;
   }
   if (result.error != 0) {
-    if (line.tap != nullptr && is_gone(result.error)) {
-      line.tap->cut();
+    if (is_gone(result.error)) {
+      note_gone(line);
     }
     return nullptr;
   }
@@ -369,8 +384,19 @@ void KernelWatch::judge_pushes() noexcept {
   }
 }
 
+// No sanitizer sees an fd_set that is written beyond its end where another member of its object follows.
+void KernelWatch::judge_sets(const KernelWait& wait) noexcept {
+  if (sets_overlap(wait) && !sets_reported_.exchange(true)) {
+    log_.report(Law::m1_memory, "select",
+                std::string(wait.function) + " is asked for descriptors below " + std::to_string(wait.count) +
+                    ", and its sets, which hold those below " + std::to_string(FD_SETSIZE) +
+                    ", lie within each other; called from " + CallStack::capture(wait.caller).describe());
+  }
+}
+
 void KernelWatch::waiting(const KernelWait& wait) noexcept {
   const lab::Acting rig(lab::Party::rig);
+  judge_sets(wait);
   if (wait.blocks) {
     judge_pushes();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -44,6 +45,9 @@ class KernelWatch final : public KernelObserver {
   std::uint64_t records(WireSide side, std::uint32_t connection);
   // sent_bytes is how many bytes the kernel has taken from that side; nothing if none was ever seen to be carried.
   std::optional<std::uint64_t> sent_bytes(WireSide side, std::uint32_t connection);
+  // saw_reset says that a call of that side was told that its connection is gone; nothing if the side's descriptor was
+  // never seen to carry anything.
+  std::optional<bool> saw_reset(WireSide side, std::uint32_t connection);
   // finish_descriptors reports what the subject has left open. When it has given everything back.
   void finish_descriptors() { audit_.finish(); }
 
@@ -94,6 +98,7 @@ class KernelWatch final : public KernelObserver {
     std::unique_ptr<WireTap> tap = {};  // null: W1 is not asked
     int descriptor = -1;
     bool carried = false;
+    bool gone = false;  // so a call was told
     std::uint64_t sent_bytes = 0;
     bool closed = false;
     bool ended = false;             // by a shutdown of its own
@@ -112,6 +117,7 @@ class KernelWatch final : public KernelObserver {
   void assign(WireSide side, std::uint16_t port, int descriptor) noexcept;
   void learn(const KernelCall& call, const KernelReturn& result) noexcept;
   WireTap* carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
+  void note_gone(Line& line) noexcept;
   void note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
   template <class Step>
   void step_push(Line& line, Step step) noexcept;
@@ -120,6 +126,7 @@ class KernelWatch final : public KernelObserver {
   void note_interest(int descriptor, bool input, bool room) noexcept;
   Line* find(WireSide side, std::uint32_t connection) noexcept;
   void refuse(const KernelWait& wait, int result) noexcept;
+  void judge_sets(const KernelWait& wait) noexcept;
 
   ViolationLog& log_;
   DescriptorAudit audit_;
@@ -129,6 +136,7 @@ class KernelWatch final : public KernelObserver {
   std::vector<std::unique_ptr<Line>> lines_;
   DescriptorTable<Descriptor> descriptors_;
   std::size_t holding_ = 0;  // lines of whose bytes the system holds some back
+  std::atomic<bool> sets_reported_{false};
 };
 
 }  // namespace rig

@@ -37,6 +37,7 @@ struct Connection {
   bool silenced = false;  // the relay let nothing through, nor was told to, until both sides were closed
   std::atomic<bool> was_cut{false};
   std::atomic<bool> missed_close{false};  // the server was to be closed before it was accepted
+  bool failed_in_vain = false;  // X1 has said so; what did not arrive follows from that
   std::unique_ptr<PlaintextClient> plaintext_client;
 };
 
@@ -46,6 +47,9 @@ struct Connection {
 // the subject, or the subject may still hold what it was given.
 class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver {
  public:
+  // Outcomes are the ways in which `connected` or `closed` may come; no code is a success.
+  using Outcomes = std::vector<std::optional<Code>>;
+
   Run(const Scenario& scenario, const rig_subject& subject, const RunOptions& options);
   ~Run() override;
 
@@ -132,6 +136,11 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_wires(Verdict& verdict);
   bool asks_wire() const;
   void judge_deeds();
+  void judge_unprovoked_ends();
+  bool is_unprovoked(const Connection& connection, const End& end, const Error& told) const;
+  bool is_cut_by_peer(const Connection& connection, const End& end) const;
+  void judge_cuts();
+  Outcomes allowed(const End& end, Event event) const;
   void judge_sent();
   void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;

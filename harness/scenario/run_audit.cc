@@ -10,8 +10,6 @@
 namespace rig {
 namespace {
 
-using Outcomes = std::vector<std::optional<Code>>;
-
 std::string outcome_text(const End::Outcome& outcome) {
   if (!outcome.came) {
     return "never came";
@@ -22,7 +20,7 @@ std::string outcome_text(const End::Outcome& outcome) {
   return std::string(code_name(outcome.error->code())) + " (" + std::string(outcome.error->detail()) + ")";
 }
 
-std::string outcomes_text(const Outcomes& outcomes) {
+std::string outcomes_text(const Run::Outcomes& outcomes) {
   std::string text;
   for (const auto& outcome : outcomes) {
     text += text.empty() ? "" : " or ";
@@ -31,7 +29,7 @@ std::string outcomes_text(const Outcomes& outcomes) {
   return text;
 }
 
-bool is_one_of(const End::Outcome& outcome, const Outcomes& outcomes) {
+bool is_one_of(const End::Outcome& outcome, const Run::Outcomes& outcomes) {
   return outcome.came && std::ranges::any_of(outcomes, [&outcome](const std::optional<Code>& code) {
            return outcome.error.has_value() ? code.has_value() && *code == outcome.error->code() : !code.has_value();
          });
@@ -68,8 +66,8 @@ void Run::audit(Verdict& verdict) {
       end.ledger().quiet();
     }
   });
-  finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
   judge_deeds();
+  finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
   if (kernel_watch_ != nullptr) {
     finish_wires();
     if (given_back_) {
@@ -131,8 +129,9 @@ void Run::finish_streams(bool all_delivered) {
                          (capabilities(receiver->plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
       return clean ? sender->ledger().totals().completed_bytes : 0;
     };
-    connection.up->finish(all_delivered, due(connection.server.get(), connection.client.get()));
-    connection.down->finish(all_delivered, due(connection.client.get(), connection.server.get()));
+    const bool all = all_delivered && !connection.failed_in_vain;
+    connection.up->finish(all, due(connection.server.get(), connection.client.get()));
+    connection.down->finish(all, due(connection.client.get(), connection.server.get()));
   }
 }
 
@@ -146,6 +145,10 @@ void Run::finish_wires() {
                          tls_word(end.last_look()) == word(scenario_.cell.tls);
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
   });
+  // An end without its close_notify is a reset for the peer as well, and was reported.
+  if (!has_reported(log_, Law::w1_wire)) {
+    judge_cuts();
+  }
 }
 
 // A wire that was never seen has not been judged: a subject that speaks past the kernel door shows nothing.
@@ -181,17 +184,19 @@ void Run::judge_resources() {
   }
 }
 
-void Run::audit_outcomes(Verdict& verdict) const {
-  const auto allowed = [this](const End& end, Event event) -> Outcomes {
-    for (const Expectation& expectation : scenario_.expectations) {
-      if (expectation.side == end.plan().side && expectation.event == event &&
-          expectation.connection.value_or(end.plan().connection) == end.plan().connection) {
-        return expectation.outcomes;
-      }
+// How `connected` or `closed` may come to that end, by the scenario.
+Run::Outcomes Run::allowed(const End& end, Event event) const {
+  for (const Expectation& expectation : scenario_.expectations) {
+    if (expectation.side == end.plan().side && expectation.event == event &&
+        expectation.connection.value_or(end.plan().connection) == end.plan().connection) {
+      return expectation.outcomes;
     }
-    return end.aborted_itself() && event == Event::closed ? Outcomes{std::nullopt, Code::aborted}
-                                                          : Outcomes{std::nullopt};
-  };
+  }
+  return end.aborted_itself() && event == Event::closed ? Outcomes{std::nullopt, Code::aborted}
+                                                        : Outcomes{std::nullopt};
+}
+
+void Run::audit_outcomes(Verdict& verdict) const {
   const auto judge = [&](const End& end, Event event, const End::Outcome& outcome) {
     if (const Outcomes outcomes = allowed(end, event); !is_one_of(outcome, outcomes)) {
       fail(verdict, end.name() + ": " + std::string(word(event)) + " was to come as " + outcomes_text(outcomes) +

@@ -165,6 +165,7 @@ bool Run::wind_up() {
   if (!signal_.wait_until([this] { return scripts_done(); }, stall_limit_)) {
     return false;
   }
+  judge_unprovoked_ends();
   if (close_asked_ || !close()) {
     close_every_end(Verb::close_abort);
     wait_for_closed();

@@ -23,6 +23,10 @@ bool strikes(const Scenario& scenario, const End& end) {
   });
 }
 
+WireSide wire_side(const End& end) {
+  return end.plan().side == Side::client ? WireSide::client : WireSide::server;
+}
+
 // resets says that a listed fault resets `connection`.
 bool resets(const Scenario& scenario, std::uint32_t connection) {
   return std::ranges::any_of(scenario.lab.faults, [connection](const lab::Fault& fault) {
@@ -37,13 +41,87 @@ void Run::judge_deeds() {
   if (scenario_.memory_may_fail) {
     return;
   }
+  judge_unprovoked_ends();
   for (const Connection& connection : connections_) {
+    if (connection.failed_in_vain) {
+      continue;
+    }
     for (const End* end : {connection.client.get(), connection.server.get()}) {
       if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value() || strikes(scenario_, *end)) {
         continue;
       }
-      if (const auto deed = deed_to(connection, *end); deed.has_value()) {
+      if (const auto deed = deed_to(connection, *end); deed.has_value() && !is_cut_by_peer(connection, *end)) {
         judge_outcome(end->name(), *deed, end->closed_outcome().error, log_);
+      }
+    }
+  }
+}
+
+// An error that the scenario does not foresee, that no fault, no relay and no peer has brought about, is told in vain.
+// Once of a connection: the other side meets what follows from it. While a law has spoken of something else already, an
+// error may follow from that.
+void Run::judge_unprovoked_ends() {
+  if (scenario_.memory_may_fail || scenario_.settings.peer != Peer::subject || log_.count() > 0) {
+    return;
+  }
+  for (Connection& connection : connections_) {
+    for (const End* end : {connection.client.get(), connection.server.get()}) {
+      if (end == nullptr || connection.failed_in_vain) {
+        continue;
+      }
+      const auto told = end->closed_outcome().error;
+      if (told.has_value() && is_unprovoked(connection, *end, *told)) {
+        connection.failed_in_vain = true;
+        judge_unprovoked(end->name(), *told, log_);
+      }
+    }
+  }
+}
+
+bool Run::is_unprovoked(const Connection& connection, const End& end, const Error& told) const {
+  const Outcomes foreseen = allowed(end, Event::closed);
+  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  const bool struck = strikes(scenario_, end) || (peer != nullptr && strikes(scenario_, *peer)) ||
+                      resets(scenario_, end.plan().connection);
+  if (struck || std::ranges::find(foreseen, std::optional(told.code())) != foreseen.end()) {
+    return false;
+  }
+  if (!is_told_by_peers(told.code())) {
+    return true;
+  }
+  if (peer == nullptr || connection.relay || scenario_.settings.strangers || !peer->closed_outcome().came ||
+      peer->aborted_itself()) {
+    return false;  // what came of its peer is not known
+  }
+  if (told.code() == Code::reset) {
+    return kernel_watch_ != nullptr && !kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(true);
+  }
+  return told.code() == Code::peer_alert && !peer->closed_outcome().error.has_value();
+}
+
+// A side that tells of an orderly end while its peer meets a reset that the scenario does not foresee has closed its
+// descriptor too early: what it had sent may be lost, its close_notify with it.
+bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
+  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  const auto told = end.closed_outcome().error;
+  const Outcomes foreseen = allowed(end, Event::closed);
+  if (kernel_watch_ == nullptr || !asks_wire() || peer == nullptr || connection.relay || !told.has_value() ||
+      told->code() != Code::reset || std::ranges::find(foreseen, std::optional(Code::reset)) != foreseen.end()) {
+    return false;
+  }
+  const bool struck = resets(scenario_, end.plan().connection) || strikes(scenario_, end) || strikes(scenario_, *peer);
+  const bool orderly_peer = peer->connected() && peer->closed_outcome().came &&
+                            !peer->closed_outcome().error.has_value() && !peer->aborted_itself();
+  return orderly_peer && end.connected() && !struck &&
+         kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(false);
+}
+
+void Run::judge_cuts() {
+  for (const Connection& connection : connections_) {
+    for (const End* end : {connection.client.get(), connection.server.get()}) {
+      if (end != nullptr && is_cut_by_peer(connection, *end)) {
+        const End& peer = end == connection.client.get() ? *connection.server : *connection.client;
+        log_.report(Law::w1_wire, peer.name(), "its end was told as an orderly one, and was a reset for the peer");
       }
     }
   }
@@ -55,8 +133,7 @@ void Run::judge_sent() {
     return;
   }
   each_end([this](const End& end) {
-    const WireSide side = end.plan().side == Side::client ? WireSide::client : WireSide::server;
-    const auto sent = kernel_watch_->sent_bytes(side, end.plan().connection);
+    const auto sent = kernel_watch_->sent_bytes(wire_side(end), end.plan().connection);
     const std::uint64_t completed = end.ledger().totals().completed_bytes;
     if (sent.has_value() && completed > *sent) {
       log_.report(Law::c5_status_and_bytes, end.name(),
@@ -114,7 +191,10 @@ std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& e
     const auto told = peer->closed_outcome().error;
     // What was sent to a peer that had left is answered by a reset.
     const bool heard = peer->incoming().received_bytes() >= end.outgoing().accepted_bytes();
-    const bool whole = heard && !end.aborted_itself() && !peer->aborted_itself() &&
+    // Whoever is left within a renegotiation has nobody to finish it with, and may come to its own deadline over that.
+    const std::uint32_t asked = end.renegotiations() + peer->renegotiations();
+    const bool rekeying = asked > 0 && end.last_look().handshakes < 1 + asked;
+    const bool whole = heard && !rekeying && !end.aborted_itself() && !peer->aborted_itself() &&
                        !(told.has_value() && told->code() == Code::aborted) && !connection.was_cut &&
                        !end.first_failed_op().has_value();
     return whole ? std::optional(Deed::orderly_end) : std::nullopt;

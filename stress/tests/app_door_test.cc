@@ -60,6 +60,10 @@ std::vector<Telling> tellings(MixUp mix_up) {
       return {{"refused_port"}};
     case MixUp::failure_as_sent:
       return {{"close_with_pending"}};
+    case MixUp::end_as_failure:
+    case MixUp::end_as_reset:
+    case MixUp::abort_as_end:
+      return {{"bidir"}};
     case MixUp::distrust_as_reset:
     case MixUp::dismissal_as_end:
       return {{"strangers", Auth::psk}, {"strangers", Auth::certificate}};
@@ -111,6 +115,10 @@ TEST(MixUpBesideAnError, X1_OnlyTheConnectionOfTheErrorIsExcused) {
 
 TEST(MixUpOfOps, C5_MoreThanTheKernelWasGivenIsReported) {
   each_telling(MixUp::failure_as_sent, [](const Verdict& verdict) { expect_law(verdict, Law::c5_status_and_bytes); });
+}
+
+TEST(MixUpOfCloses, W1_AnEndThatIsAResetForThePeerIsReported) {
+  each_telling(MixUp::abort_as_end, [](const Verdict& verdict) { expect_law(verdict, Law::w1_wire); });
 }
 
 TEST(CanaryDual, WhatIsToldAsItHappenedIsSilent) {

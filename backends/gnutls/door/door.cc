@@ -139,9 +139,19 @@ int descriptor(const void* session) {
   return receives;
 }
 
+int room_descriptor(const void* session) {
+  int receives = -1;
+  int sends = -1;
+  behind_gnutls_transport_get_int2(static_cast<gnutls_session_t>(const_cast<void*>(session)), &receives, &sends);
+  return sends;
+}
+
 [[maybe_unused]] const bool registered = [] {
-  rig::register_library_door(
-      {.library = TlsLibrary::gnutls, .name = "GnuTLS", .pending = pending, .descriptor = descriptor});
+  rig::register_library_door({.library = TlsLibrary::gnutls,
+                              .name = "GnuTLS",
+                              .pending = pending,
+                              .descriptor = descriptor,
+                              .room_descriptor = room_descriptor});
   return true;
 }();
 

@@ -51,6 +51,7 @@ RIG_BEHIND(SSL_get_shutdown);
 RIG_BEHIND(SSL_get_rbio);
 RIG_BEHIND(SSL_get_wbio);
 RIG_BEHIND(SSL_get_rfd);
+RIG_BEHIND(SSL_get_wfd);
 RIG_BEHIND(BIO_test_flags);
 RIG_BEHIND(ERR_peek_last_error);
 RIG_BEHIND(ERR_peek_last_error_all);

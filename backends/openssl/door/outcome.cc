@@ -54,6 +54,10 @@ int descriptor(const void* session) {
   return behind_SSL_get_rfd(static_cast<const SSL*>(session));
 }
 
+int room_descriptor(const void* session) {
+  return behind_SSL_get_wfd(static_cast<const SSL*>(session));
+}
+
 // Known to observers as soon as the door is in the process.
 [[maybe_unused]] const bool registered = [] {
   behind_ERR_set_error.find(nullptr);
@@ -65,7 +69,8 @@ int descriptor(const void* session) {
                          .plant = plant,
                          .clear = [] { behind_ERR_clear_error(); },
                          .pending = pending,
-                         .descriptor = descriptor});
+                         .descriptor = descriptor,
+                         .room_descriptor = room_descriptor});
   return true;
 }();
 

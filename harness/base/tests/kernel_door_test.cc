@@ -149,5 +149,42 @@ TEST(KernelDoorTest, AWaitSaysWhetherItIsForInput) {
   EXPECT_FALSE(waits_for_input(epoll, 7));
 }
 
+TEST(KernelDoorTest, SetsOfASelectThatLieWithinEachOtherAreFound) {
+  std::array<fd_set, 4> sets{};
+  const auto select = [&](int count, const fd_set* in, const fd_set* out) {
+    return KernelWait{.kind = KernelWait::Kind::select, .count = count, .in = in, .out = out};
+  };
+  EXPECT_FALSE(sets_overlap(select(FD_SETSIZE, &sets[0], &sets[1])));
+  EXPECT_TRUE(sets_overlap(select(FD_SETSIZE + 1, &sets[0], &sets[1])));
+  EXPECT_TRUE(sets_overlap(select(FD_SETSIZE + 1, &sets[1], &sets[0])));
+  EXPECT_FALSE(sets_overlap(select(2 * FD_SETSIZE, &sets[0], &sets[2]))) << "a longer set of the program's own";
+  EXPECT_FALSE(sets_overlap(select(FD_SETSIZE + 1, &sets[0], nullptr)));
+}
+
+TEST(KernelDoorTest, AWaitSaysWhetherItIgnoresRoom) {
+  Recorder recorder;
+  const std::array<pollfd, 2> polls{
+      {{.fd = 5, .events = POLLIN, .revents = 0}, {.fd = 7, .events = POLLIN | POLLOUT, .revents = 0}}};
+  const KernelWait poll{.kind = KernelWait::Kind::poll, .polls = polls};
+  EXPECT_TRUE(ignores_room(poll, 5));
+  EXPECT_FALSE(ignores_room(poll, 7));
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(70, &set);
+  const KernelWait select{.kind = KernelWait::Kind::select, .count = 71, .out = &set};
+  EXPECT_FALSE(ignores_room(select, 70));
+  EXPECT_TRUE(ignores_room(select, 7));
+  const KernelWait epoll{.kind = KernelWait::Kind::epoll};
+  EXPECT_FALSE(ignores_room(epoll, 7));
+  through_kernel_door(watch_of(EPOLL_CTL_ADD, EPOLLIN), [] { return 0; });
+  EXPECT_TRUE(ignores_room(epoll, 7));
+  through_kernel_door(watch_of(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT), [] { return 0; });
+  EXPECT_TRUE(waits_for_input(epoll, 7));
+  EXPECT_FALSE(ignores_room(epoll, 7));
+  through_kernel_door(watch_of(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT | EPOLLET), [] { return 0; });
+  EXPECT_FALSE(ignores_room(epoll, 7));
+  through_kernel_door(call_of(KernelVerb::close, "close"), [] { return 0; });
+}
+
 }  // namespace
 }  // namespace rig

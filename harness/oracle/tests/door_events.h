@@ -30,7 +30,8 @@ inline void register_fake_door(TlsLibrary library) {
                          .plant = [] { fake_queue = planted_entry; },
                          .clear = [] { fake_queue = {}; },
                          .pending = [](const void*) { return fake_pending; },
-                         .descriptor = [](const void*) { return fake_descriptor; }});
+                         .descriptor = [](const void*) { return fake_descriptor; },
+                         .room_descriptor = [](const void*) { return fake_descriptor; }});
 }
 
 // at is an address of code or of a session, as good as any.
@@ -44,7 +45,8 @@ inline DoorWait wait(std::uint32_t thread, bool blocks = true) {
           .caller = at(900),
           .thread = thread,
           .blocks = blocks,
-          .waits_for_input = [](const DoorWait&, int descriptor) { return descriptor == fake_descriptor; }};
+          .waits_for_input = [](const DoorWait&, int descriptor) { return descriptor == fake_descriptor; },
+          .ignores_room = [](const DoorWait&, int) { return true; }};
 }
 
 // laws lists the laws that were broken, in order: "H1 E3".

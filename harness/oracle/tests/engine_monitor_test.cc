@@ -73,6 +73,7 @@ TEST_F(EngineMonitorTest, E1_AShorterALongerAndAnotherRetryAreReportedOnEachLibr
   for (const TlsLibrary library : {TlsLibrary::openssl, TlsLibrary::gnutls, TlsLibrary::mbedtls}) {
     library_ = library;
     call(made(create));
+    call(made(handshake));
     blocked_write();
     DoorCall retry = made(write);
     retry.bytes = 50;
@@ -225,6 +226,34 @@ TEST_F(EngineMonitorTest, E3_AShutdownInAHandshakeIsReported) {
   EXPECT_EQ(laws(log_), "E3 E3");
 }
 
+TEST_F(EngineMonitorTest, E3_AWriteToGnutlsBeforeItHasShakenHandsIsReported) {
+  library_ = TlsLibrary::gnutls;
+  call(made(write));
+  EXPECT_EQ(laws(log_), "") << "nobody has seen it made: it may have shaken hands";
+  call(made(create));
+  call(made(handshake), want_read);
+  call(made(write), other);
+  EXPECT_EQ(laws(log_), "E3");
+  call(made(create));
+  call(made(write), other);
+  EXPECT_EQ(laws(log_), "E3 E3");
+  EXPECT_EQ(message().find("the session is given data to write before it has shaken hands; write with 100 bytes"), 0u)
+      << message();
+}
+
+// The others shake hands within the write; GnuTLS takes data while it does so once more.
+TEST_F(EngineMonitorTest, E3_IsSilentAboutWritesThatTheLibraryAllows) {
+  call(made(create));
+  call(made(handshake), want_read);
+  call(made(write), want_read);
+  library_ = TlsLibrary::gnutls;
+  call(made(create));
+  call(made(handshake));
+  call(made(handshake), want_read);
+  call(made(write));
+  EXPECT_EQ(laws(log_), "");
+}
+
 TEST_F(EngineMonitorTest, E3_AShutdownOverAPendingWriteIsReportedAndAfterItIsSilent) {
   blocked_write();
   call(made(shutdown), want_write);
@@ -276,6 +305,40 @@ TEST_F(EngineMonitorTest, L1_IsSilentAfterAReadThatWaitsAndWhereTheLayerDoesNotW
   monitor_.waiting(paused);
   fake_pending = 0;
   call(made(read));
+  monitor_.waiting(wait(0));
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(EngineMonitorTest, L1_IsSilentWhereTheLayerThatHasNotReadOnWaitsForRoomAsWell) {
+  fake_pending = 8;
+  call(made(read));
+  DoorWait both = wait(0);
+  both.ignores_room = [](const DoorWait&, int) { return false; };
+  monitor_.waiting(both);
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(EngineMonitorTest, L1_AWaitForInputWhereTheLibraryWantsRoomIsReported) {
+  fake_pending = 0;
+  call(made(handshake), want_write);
+  monitor_.waiting(wait(0));
+  EXPECT_EQ(laws(log_), "L1");
+  EXPECT_EQ(message().find("poll waits for input on descriptor 5, and what the library was last asked goes on when "
+                           "there is room; called from "),
+            0u)
+      << message();
+}
+
+TEST_F(EngineMonitorTest, L1_IsSilentWhereTheLayerWaitsForRoomOrHasAskedForSomethingElseSince) {
+  fake_pending = 0;
+  call(made(handshake), want_write);
+  DoorWait both = wait(0);
+  both.ignores_room = [](const DoorWait&, int) { return false; };
+  monitor_.waiting(both);
+  call(made(handshake), want_write);
+  call(made(handshake), want_read);
+  monitor_.waiting(wait(0));
+  call(made(write), want_write);
   monitor_.waiting(wait(0));
   EXPECT_EQ(laws(log_), "");
 }

@@ -62,6 +62,29 @@ TEST(OutcomeCheckTest, X1_TheReportSaysWhatHappenedAndWhatWasTold) {
             "told is reset (connection: Connection reset by peer)");
 }
 
+TEST(OutcomeCheckTest, X1_AnErrorThatNothingExplainsIsReported) {
+  ViolationLog log;
+  judge_unprovoked("client 2", Error(Code::protocol, "read: would block"), log);
+  ASSERT_EQ(log.kept().size(), 1u);
+  EXPECT_EQ(log.kept()[0].law, Law::x1_outcome);
+  EXPECT_EQ(log.kept()[0].where, "client 2");
+  EXPECT_EQ(log.kept()[0].message,
+            "nothing was done to the connection that is told as protocol, and that is what was told (read: would "
+            "block)");
+}
+
+// What tells a deed can be the truth about a peer; what tells none of them cannot.
+TEST(OutcomeCheckTest, WhatTellsADeedMayBeThePeersDoing) {
+  for (const Deed deed : all_deeds()) {
+    for (const auto& outcome : outcomes_of(deed)) {
+      EXPECT_TRUE(!outcome.has_value() || is_told_by_peers(*outcome)) << deed_sentence(deed);
+    }
+  }
+  for (const Code code : {Code::protocol, Code::internal, Code::no_memory, Code::would_block, Code::invalid_state}) {
+    EXPECT_FALSE(is_told_by_peers(code)) << code_name(code);
+  }
+}
+
 // But for the one that is told of itself by others.
 TEST(OutcomeCheckTest, NoTwoDeedsShareAClass) {
   std::set<std::optional<Code>> seen;

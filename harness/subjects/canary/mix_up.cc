@@ -26,7 +26,7 @@ std::uint64_t data_before_lies = 0;
 std::atomic<std::uint64_t> data_seen{0};
 
 const Told& told() {
-  static const std::array<Told, 9> all{{
+  static const std::array<Told, 12> all{{
       {MixUp::none, {}, RIG_OK},
       {MixUp::truncation_as_end, {RIG_TRUNCATED}, RIG_OK},
       {MixUp::end_as_truncation, {RIG_OK}, RIG_TRUNCATED},
@@ -35,6 +35,9 @@ const Told& told() {
       {MixUp::refusal_as_timeout, {RIG_REFUSED}, RIG_TIMEOUT},
       {MixUp::distrust_as_reset, {RIG_VERIFICATION_FAILED, RIG_HANDSHAKE_FAILED}, RIG_RESET},
       {MixUp::dismissal_as_end, {RIG_PEER_ALERT}, RIG_OK},
+      {MixUp::end_as_failure, {RIG_OK}, RIG_PROTOCOL},
+      {MixUp::end_as_reset, {RIG_OK}, RIG_RESET},
+      {MixUp::abort_as_end, {RIG_ABORTED}, RIG_OK},
       {MixUp::failure_as_sent, {}, RIG_OK},
   }};
   return *std::ranges::find(all, active, &Told::mix_up);
@@ -68,6 +71,10 @@ rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t
   return Around::inner().send(socket, token, bytes, count, flags, error);
 }
 
+rig_status close(rig_socket* socket, rig_close_mode mode, rig_error* error) {
+  return Around::inner().close(socket, active == MixUp::abort_as_end ? RIG_CLOSE_ABORT : mode, error);
+}
+
 void spoil(rig_socket_callbacks& callbacks) {
   callbacks.closed = on_closed;
   callbacks.data = on_data;
@@ -77,7 +84,7 @@ void spoil(rig_socket_callbacks& callbacks) {
 }  // namespace
 
 std::span<const MixUpKind> mix_ups() {
-  static constexpr std::array<MixUpKind, 7> kinds{{
+  static constexpr std::array<MixUpKind, 9> kinds{{
       {MixUp::truncation_as_end, "truncation_as_end"},
       {MixUp::end_as_truncation, "end_as_truncation"},
       {MixUp::reset_as_end, "reset_as_end"},
@@ -85,6 +92,8 @@ std::span<const MixUpKind> mix_ups() {
       {MixUp::refusal_as_timeout, "refusal_as_timeout"},
       {MixUp::distrust_as_reset, "distrust_as_reset"},
       {MixUp::dismissal_as_end, "dismissal_as_end"},
+      {MixUp::end_as_failure, "end_as_failure"},
+      {MixUp::end_as_reset, "end_as_reset"},
   }};
   return kinds;
 }
@@ -95,6 +104,7 @@ const rig_subject* make_mix_up(const rig_subject* subject, MixUp mix_up, std::ui
   data_seen = 0;
   rig_subject& table = Around::wrap(subject);
   table.send = send;
+  table.close = close;
   return &table;
 }
 

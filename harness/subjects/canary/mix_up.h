@@ -20,6 +20,9 @@ enum class MixUp : std::uint8_t {
   refusal_as_timeout,
   distrust_as_reset,  // a failed verification, and a handshake that failed by a key
   dismissal_as_end,   // the peer's alert
+  end_as_failure,     // an orderly end, as what the peer sent that is no TLS
+  end_as_reset,       // also of the side that has begun to end
+  abort_as_end,       // a graceful close aborts: a canary of W1
   failure_as_sent,    // a `sent` with an error comes with success: a canary of C5, for ops that are all of one length
 };
 

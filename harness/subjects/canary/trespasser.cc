@@ -206,6 +206,13 @@ void trespass_on_descriptors() {
       ::send(near, "x", 1, 0);
       ::close(near);
       break;
+    case Trespass::overruns_sets: {
+      std::array<fd_set, 3> sets{};  // what lies behind the second one is ours as well
+      timeval at_once{};
+      ::select(FD_SETSIZE + 1, &sets[0], &sets[1], nullptr, &at_once);
+      ::close(near);
+      break;
+    }
     default:  // leak
       break;
   }

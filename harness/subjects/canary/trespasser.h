@@ -17,6 +17,7 @@ enum class Trespass : std::uint8_t {
   leak,                 // F1: the socket is never closed
   acts_on_old_event,    // F1: reads from a connecting socket, by an event that was collected for what had its number
   raises_sigpipe,       // P1
+  overruns_sets,        // M1: a select beyond its sets
   ignores_input,        // L2: waits again and again for input that is there
   ignores_room,         // L2: asks for room, and has nothing to send
   repeats_at_once,      // L2: a send that would block, again and again

@@ -122,6 +122,13 @@ TEST(GnutlsDoor, E3_AGoodbyeInAHandshakeIsReported) {
   EXPECT_EQ(pair.broken(), "E3");
 }
 
+TEST(GnutlsDoor, E3_DataThatIsSentInTheFirstHandshakeIsReported) {
+  RawPair pair;
+  EXPECT_EQ(gnutls_handshake(pair.client()), GNUTLS_E_AGAIN);
+  EXPECT_EQ(gnutls_record_send(pair.client(), "x", 1), GNUTLS_E_UNAVAILABLE_DURING_HANDSHAKE);
+  EXPECT_EQ(pair.broken(), "E3");
+}
+
 TEST(GnutlsDoor, E3_ACallAfterAFatalFailureIsReportedAndAnEndIsNot) {
   RawPair pair;
   pair.shake_hands();
@@ -141,6 +148,17 @@ TEST(GnutlsDoor, E3_AnEndOfTheLibraryUnderASessionIsReportedAndABalancedOneIsNot
   EXPECT_EQ(pair.broken(), "");
   gnutls_global_deinit();
   EXPECT_EQ(pair.broken(), "E3");
+}
+
+TEST(GnutlsDoor, L1_AWaitForInputWhereAHandshakeWantsRoomIsReported) {
+  for (const bool room : {false, true}) {
+    RawPair pair;
+    pair.fill();
+    EXPECT_EQ(gnutls_handshake(pair.client()), GNUTLS_E_AGAIN);
+    EXPECT_EQ(gnutls_record_get_direction(pair.client()), 1);
+    pair.wait(room);
+    EXPECT_EQ(pair.broken(), room ? "" : "L1");
+  }
 }
 
 TEST(GnutlsDoor, L1_AWaitForInputThatTheSessionHoldsIsReported) {

@@ -75,12 +75,22 @@ class RawPair {
     }
   }
 
-  // wait is the client's thread going to wait for its descriptor.
-  void wait() {
+  // fill leaves no room for what the client sends.
+  void fill() {
+    const std::vector<char> bytes(20'000);
+    while (::write(descriptors_[0], bytes.data(), bytes.size()) > 0) {
+    }
+  }
+
+  // wait is the client's thread going to wait for its descriptor to have input, and room as well.
+  void wait(bool room = false) {
+    constexpr auto ignores = [](const DoorWait&, int) { return true; };
+    constexpr auto heeds = [](const DoorWait&, int) { return false; };
     door_waiting({.function = "poll",
                   .caller = __builtin_return_address(0),
                   .waits_for_input = [](const DoorWait& wait,
                                         int descriptor) { return *static_cast<const int*>(wait.set) == descriptor; },
+                  .ignores_room = room ? +heeds : +ignores,
                   .set = descriptors_.data()});
     door_resumed();
   }

@@ -112,6 +112,7 @@ class RawPair {
         {.function = "poll",
          .caller = __builtin_return_address(0),
          .waits_for_input = [](const DoorWait& wait, int descriptor) { return *descriptor_of(wait) == descriptor; },
+         .ignores_room = [](const DoorWait&, int) { return true; },
          .set = descriptors_.data()});
     door_resumed();
   }
