@@ -177,27 +177,37 @@ struct SendsAnotherAlert final : ForwardingEngine {
   }
 };
 
-// Leniency is what a planted backend makes of a configuration.
-enum class Leniency : std::uint8_t {
+// Whim is what is wrong with a planted backend itself.
+enum class Whim : std::uint8_t {
   none,
-  blind,  // its contexts check nobody
-  lax,    // where a context cannot be, it makes another one
+  blind,    // its contexts check nobody
+  lax,      // where a context cannot be, it makes another one
+  wordy,    // its version is a sentence
+  alarmed,  // it tells of entries that nobody has left
 };
+
+std::uint64_t always_an_entry(char* sentence, std::uint64_t) {
+  *sentence = '!';
+  return 1;
+}
+constexpr AmbientSource alarm{.name = "alarm", .peek = always_an_entry, .clear = [] {}};
 
 // PlantedBackend is `inner` with a defect in its engines or in its contexts.
 class PlantedBackend final : public Backend {
  public:
-  PlantedBackend(Backend& inner, Plant plant, Leniency leniency)
-      : inner_(inner), plant_(std::move(plant)), leniency_(leniency) {}
+  PlantedBackend(Backend& inner, Plant plant, Whim whim) : inner_(inner), plant_(std::move(plant)), whim_(whim) {}
   std::string_view name() const noexcept override { return inner_.name(); }
-  std::string runtime_version() const override { return inner_.runtime_version(); }
+  std::string runtime_version() const override {
+    return (whim_ == Whim::wordy ? "this is " : "") + inner_.runtime_version();
+  }
+  const AmbientSource* ambient() const noexcept override { return whim_ == Whim::alarmed ? &alarm : inner_.ambient(); }
   const Capabilities& capabilities() const noexcept override { return inner_.capabilities(); }
   std::expected<std::shared_ptr<const Context>, Error> make_context(const ContextConfig& config) override {
     ContextConfig changed = config;
-    if (leniency_ == Leniency::blind) {
+    if (whim_ == Whim::blind) {
       changed.peer_check = PeerCheck::none;
     }
-    if (leniency_ == Leniency::lax && !inner_.make_context(config).has_value()) {
+    if (whim_ == Whim::lax && !inner_.make_context(config).has_value()) {
       changed = ContextConfig{};
       changed.role = config.role;
       changed.psk = test_psk();
@@ -209,12 +219,12 @@ class PlantedBackend final : public Backend {
  private:
   Backend& inner_;
   Plant plant_;
-  Leniency leniency_;
+  Whim whim_;
 };
 
 // is_noticed runs the situation's body with the planted backend on both sides and says whether it failed.
-bool is_noticed(const std::string& situation, const Cell& cell, const Plant& plant, Leniency leniency) {
-  PlantedBackend planted(*cell.client, plant, leniency);
+bool is_noticed(const std::string& situation, const Cell& cell, const Plant& plant, Whim whim) {
+  PlantedBackend planted(*cell.client, plant, whim);
   const Cell planted_cell{.client = &planted, .server = &planted, .version = cell.version, .auth = cell.auth};
   const auto body = cell_bodies().find(situation);
   if (body == cell_bodies().end()) {
@@ -250,7 +260,7 @@ struct Canary {
   const char* situation;
   Auth auth;
   Plant plant;
-  Leniency leniency = Leniency::none;
+  Whim whim = Whim::none;
 };
 
 }  // namespace
@@ -273,16 +283,18 @@ void register_canaries() {
       {"lies_about_its_facts", "handshake_echo_close", Auth::psk, plant<LiesAboutItsFacts>},
       {"names_another_library", "handshake_echo_close", Auth::psk, plant<NamesAnotherLibrary>},
       {"sends_close_notify_twice", "half_close", Auth::psk, plant<SendsCloseNotifyTwice>},
-      {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, Leniency::blind},
-      {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, Leniency::blind},
-      {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, Leniency::blind},
+      {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"misnames_alerts", "server_certificates", Auth::certificate, plant<MisnamesAlerts>},
       {"sends_another_alert", "server_certificates", Auth::certificate, plant<SendsAnotherAlert>},
       {"sends_another_alert_of_names", "names", Auth::certificate, plant<SendsAnotherAlert>},
-      {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Leniency::lax},
-      {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Leniency::lax},
-      {"takes_any_protocol", "protocols_have_bounds", Auth::certificate, plant<ForwardingEngine>, Leniency::lax},
-      {"takes_any_version", "versions_have_an_order", Auth::certificate, plant<ForwardingEngine>, Leniency::lax},
+      {"is_wordy", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::wordy},
+      {"is_alarmed", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
+      {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_protocol", "protocols_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_version", "versions_have_an_order", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
   };
   for (const Canary& canary : canaries) {
     for (const Cell& cell : cells(canary.auth)) {
@@ -290,9 +302,9 @@ void register_canaries() {
         continue;  // one cell per library is enough to show that the situation can fail
       }
       add_test(std::string("canary_") + canary.name, cell.name(), [canary, cell] {
-        EXPECT_TRUE(is_noticed(canary.situation, cell, canary.plant, canary.leniency))
+        EXPECT_TRUE(is_noticed(canary.situation, cell, canary.plant, canary.whim))
             << canary.situation << " did not notice the planted defect";
-        EXPECT_FALSE(is_noticed(canary.situation, cell, plant<ForwardingEngine>, Leniency::none))
+        EXPECT_FALSE(is_noticed(canary.situation, cell, plant<ForwardingEngine>, Whim::none))
             << canary.situation << " fails without a defect as well";
       });
     }
