@@ -158,7 +158,8 @@ GENERIC_CHANGES = [
 ]
 # No change may be made there: others need a declaration, a label is no expression, and a check is not the product's.
 GENERIC_NONE = [("removed statement", "int sum = 0;"), ("removed statement", "int twice = number;"),
-                ("swapped constant", "6")]
+                ("swapped constant", "6"), ("removed statement", "return twice;"),
+                ("removed statement", "return Kind::first;")]
 
 
 def generic_faults():
@@ -219,11 +220,36 @@ def loom_faults():
     lines = {change.line for change in changes} - {change.line for change in kept}
     if lines != {line}:
         yield f"an error of line {line} took out changes of the lines {sorted(lines)}"
+    first = next(change for change in changes if change.text == "return Kind::second;")
+    end = f"{GENERIC_PATH}:{first.line + 3}:1: error: control reaches end of non-void function"
+    gone = [change for change in changes if change not in mutants_generic.without_guilty(changes, end)]
+    if gone != [change for change in changes if change.text == "return Kind::second;" and
+                change.operator == "removed statement"]:
+        yield f"a function that has lost its return took out {[change.text for change in gone]}"
     try:
         mutants_generic.without_guilty(changes, "ninja: error: no space left on device")
         yield "an error of no line took something out"
     except mutants_copy.BuildFailed:
         pass
+
+
+def record_faults():
+    """Whether a sentence is found for the line that it is about and for no other, and a kill is kept for its change."""
+    change = mutants_rules.Change(FILE, "off by one", 0, 1, "", "", "1", 2, number=3)
+    with tempfile.TemporaryDirectory(prefix="tlsrig-zoo-") as root:
+        for path, text in ((FILE, "int a() {\n  return b | 1;\n  return b + 1;\n}\n"), (mutants_generic.EQUIVALENT, (
+                f"# Why.\n{FILE} | off by one | 1\n  return b | 1;\n  Nobody\n  asks.\n{FILE} | x | y\n  z\n  No.\n"))):
+            os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        if mutants_generic.reason(root, change) != "Nobody asks.":
+            yield f"the reason of a change is {mutants_generic.reasons(root)}"
+        change.line = 3
+        if mutants_generic.reason(root, change) is not None:
+            yield "a change of another line has the reason of this one"
+    record = mutants_generic.blank(change)
+    if not mutants_generic.same(record, change) or mutants_generic.same(dict(record, line=2), change):
+        yield "a record is taken for that of another change"
 
 
 def run():
@@ -244,7 +270,7 @@ def run():
     for verdict, laws in VERDICTS:
         if (found := mutants_run.laws_of({"violations": [], "reason": "", **verdict})) != laws:
             wrong.append(f"{verdict} was reported by {found}, not {laws}")
-    wrong += [*generic_faults(), *loom_faults()]
+    wrong += [*generic_faults(), *loom_faults(), *record_faults()]
     for sentence in wrong:
         print(f"ci/mutants --self-test: {sentence}", file=sys.stderr)
     count = len(CANARIES) + len(VERDICTS) + len(REPORTS) + \

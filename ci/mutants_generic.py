@@ -1,10 +1,12 @@
 """ci/mutants --generic: small changes drawn over the code under test, all of them in one build, one switched on at a
 time."""
 
+import concurrent.futures
 import glob
 import mmap
 import os
 import re
+import resource
 import subprocess
 import time
 
@@ -14,22 +16,40 @@ import mutants_rules
 import mutants_run
 
 SOURCES = ("harness/socket/*.cc", "backends/*/*.cc")
+# Most changes break much, and a run in the lab waits for nobody: it comes first, and has the larger part.
+TURNS = (("lab", 0.5), ("loopback", 0.15), ("lab", 0.35))
 SPARE = 1.2
 ATTEMPTS_MAX = 40  # builds, until everything that is woven in compiles
 EQUIVALENT = "stress/mutants/equivalent.txt"
 CONFORMANCE = "harness/engine/conformance/test_conformance_engines"
+KIT_FAILED = re.compile(r"^\[  FAILED  \] (\S+)", re.M)
+KIT_LIMIT = 10  # times the CPU time that the kit uses with no change switched on
+ROOMS = ("harness/socket", "backends/gnutls", "backends/mbedtls", "backends/openssl")
+UNIT_TEST = re.compile(r"^\s*rig_test\((unit\.[\w.]+)", re.M)
 SAYS = re.compile(r"^(?:\S*/)?((?:harness|backends)/\S+?\.cc):(\d+):\d+: (?:fatal )?error:", re.M)
+ENDLESS = re.compile(r"^(?:\S*/)?((?:harness|backends)/\S+?\.cc):(\d+):\d+: error: control reaches end", re.M)
 MENTIONS = re.compile(r"((?:harness|backends)/[\w/]+\.cc):(\d+)")
 
 
 def without_guilty(changes, complaint):
     """What is left without the changes of the lines of which a compiler complains: they do not compile."""
+    guilty = False
     for pattern in (SAYS, MENTIONS):
         lines = {(path, int(line)) for path, line in pattern.findall(complaint)}
         kept = [change for change in changes
                 if not any((change.path, line) in lines for line in range(change.line, change.last_line + 1))]
         if len(kept) < len(changes):
             return kept
+    # A function without its last return: the compiler names only where the function ends.
+    for path, line in ENDLESS.findall(complaint):
+        before = [change for change in changes if change.path == path and change.line < int(line) and
+                  change.operator == "removed statement" and change.text.startswith("return")]
+        if before:
+            last = max(before, key=lambda change: change.line)
+            changes = [change for change in changes if change is not last]
+            guilty = True
+    if guilty:
+        return changes
     raise mutants_copy.BuildFailed("no change is to blame:\n" + complaint[-3000:])
 
 
@@ -90,18 +110,30 @@ class Loom:
         self.taken = kept
 
     def build(self, show):
-        """Builds with everything that compiles; answers the command and the conformance kit."""
+        """Builds with everything that compiles; answers the command and the folder of the build."""
         self.copy.restore()
+        units = [name for room in ROOMS for name in unit_tests(self.options.root, room)] if self.options.units else []
+        targets = ("tlsrig", "test_conformance_engines", "test_lab_errno",
+                   *("test_" + name.replace(".", "_") for name in units))
         for attempt in range(ATTEMPTS_MAX):
             self.fill()
             self.weave()
             show(f"building {len(self.taken)} changes, attempt {attempt + 1}, {self.dropped} dropped")
             try:
-                tlsrig = self.copy.build("dev", ("tlsrig", "test_conformance_engines"), keep_going=True)
-                return tlsrig, os.path.join(self.copy.at, "build/dev", CONFORMANCE)
+                return self.copy.build("dev", targets, keep_going=True), os.path.join(self.copy.at, "build/dev")
             except mutants_copy.BuildFailed as failure:
                 self.drop(str(failure))
         raise mutants_copy.BuildFailed(f"after {ATTEMPTS_MAX} attempts there are still changes that do not compile")
+
+
+def room_of(path):
+    return next(room for room in ROOMS if path.startswith(room + "/"))
+
+
+def unit_tests(root, room):
+    """The names of a room's own unit tests."""
+    with open(os.path.join(root, room, "CMakeLists.txt"), encoding="utf-8") as file:
+        return UNIT_TEST.findall(file.read())
 
 
 class Met:
@@ -125,20 +157,87 @@ class Met:
         return self.map[number] != 0
 
 
-def ask_conformance(program, limit):
-    """The kit's word: None if it is content, else a sentence; and its CPU time."""
-    before = os.times()
-    try:
-        done = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True,
-                              errors="replace", timeout=limit, check=False, preexec_fn=lambda: os.nice(10))
-    except subprocess.TimeoutExpired:
-        return f"it had not ended after {limit:.0f} s", limit
-    after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    if done.returncode == 0:
+def cpu_seconds():
+    """What the processes have used that have ended."""
+    now = os.times()
+    return now.children_user + now.children_system
+
+
+def said_by(words, seconds=None, last=None, environment=None):
+    """What a command said, and its exit code. `seconds` bounds its CPU time, so that a busy machine changes nothing; at
+    a line that `last` matches the command is ended, and the code is 1."""
+    def prepare():
+        os.nice(10)
+        if seconds is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+    said = ""
+    with subprocess.Popen(words, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=dict(os.environ, **(environment or {})), preexec_fn=prepare) as process:
+        for line in process.stdout:
+            said += line
+            if last is not None and last.search(line):
+                process.kill()
+        code = process.wait()
+    return said, 1 if last is not None and last.search(said) else code
+
+
+class Kit:
+    """Kit is the conformance kit, asked of one backend in all of its pairings."""
+
+    def __init__(self, program, jobs):
+        self.program, self.jobs, self.usual = program, jobs, {}
+
+    def part(self, number, name, limit):
+        shard = {"GTEST_TOTAL_SHARDS": str(self.jobs), "GTEST_SHARD_INDEX": str(number)}
+        words = [self.program, "--gtest_brief=1", f"--gtest_filter=*{name}*:pairings.*"]
+        return said_by(words, limit, KIT_FAILED, shard)
+
+    def ask(self, room):
+        """Its word: None if it is content, else a sentence; and its CPU time. First asked with no change on."""
+        name = os.path.basename(room)
+        usual = self.usual.get(name)
+        limit = int(KIT_LIMIT * usual) + 10 if usual is not None else None
+        before = cpu_seconds()
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            parts = list(pool.map(lambda number: self.part(number, name, limit), range(self.jobs)))
+        used = cpu_seconds() - before
+        self.usual.setdefault(name, used)
+        for said, code in parts:
+            if code != 0:
+                failed = KIT_FAILED.search(said)
+                return failed.group(1) if failed else f"exit code {code} after {used:.0f} s of CPU", used
         return None, used
-    failed = re.search(r"\[  FAILED  \] (\S+)", done.stdout)
-    return failed.group(1) if failed else f"exit code {done.returncode}", used
+
+
+def ask_tests(build, pattern, jobs):
+    """The first test of this name that does not pass, or None; and the CPU time."""
+    before = cpu_seconds()
+    said, code = said_by(["ctest", "--test-dir", build, "-j", str(jobs), "--stop-on-failure", "--no-tests=error",
+                          "-R", pattern])
+    used = cpu_seconds() - before
+    if code == 0:
+        return None, used
+    failed = re.search(r"^\s*\d+ - (\S+) \((.*)\)", said, re.M)
+    return failed.group(1) if failed else said.strip().rpartition("\n")[2], used
+
+
+def ask_units(options, build, room):
+    """The first of a room's own unit tests that minds. They count apart: a suite must find a bug of a layer that it
+    does not know, and they know theirs."""
+    if not options.units:
+        return None
+    names = "|".join(map(re.escape, unit_tests(options.root, room)))
+    return ask_tests(build, f"^({names})$", options.jobs)[0]
+
+
+def behind_the_suites(room, build, kit, options):
+    """What is asked of a change that the quick matrix lets live: who, where, and how; the cheapest comes first."""
+    name = os.path.basename(room)
+    library = name if room.startswith("backends/") else None
+    yield "lab.errno", "lab", lambda: ask_tests(build, rf"^lab\.errno\.house\.{library or ''}", options.jobs)
+    if library:
+        yield "conformance", "engine", lambda: kit.ask(room)
 
 
 def blank(change):
@@ -146,23 +245,27 @@ def blank(change):
             "text": change.text}
 
 
-def hunt_one(change, tlsrig, kit, met, options, screen):
+def hunt_one(change, tlsrig, build, kit, met, options, screen):
     os.environ.update(met.environment(change.number))
     met.forget(change.number)
     hunt = mutants_run.Hunt([], None, options.jobs, screen.status)
-    hunt.go(tlsrig, "house", None, options.each)
+    hunt.go(tlsrig, "house", None, options.each, turns=TURNS)
     record = dict(blank(change), met=met.has(change.number), runs=hunt.runs, cpu_seconds=round(hunt.cpu, 2))
     if hunt.first:
         kill = {key: hunt.first[key] for key in ("by", "world", "suite", "cell", "seed", "sentence", "cpu_seconds")}
         return dict(record, outcome="killed", first=kill)
-    sentence, used = ask_conformance(kit, 120) if change.path.startswith("backends/") else (None, 0.0)
-    record.update(met=met.has(change.number), cpu_seconds=round(hunt.cpu + used, 2))
-    if sentence is None:
-        why = reasons(options.root).get((change.path, change.operator, change.text))
-        return dict(record, outcome="survived", first=None, **({"why": why} if why else {}))
-    return dict(record, outcome="killed", first={
-        "by": ["conformance"], "world": "engine", "suite": "conformance", "cell": "", "seed": 0, "sentence": sentence,
-        "cpu_seconds": record["cpu_seconds"]})
+    room = room_of(change.path)
+    for suite, world, ask in behind_the_suites(room, build, kit, options):
+        screen.status(suite)
+        sentence, used = ask()
+        record.update(met=met.has(change.number), cpu_seconds=round(record["cpu_seconds"] + used, 2))
+        if sentence is not None:
+            return dict(record, outcome="killed", first={
+                "by": [suite], "world": world, "suite": suite, "cell": "", "seed": 0, "sentence": sentence,
+                "cpu_seconds": record["cpu_seconds"]})
+    why = reason(options.root, change)
+    return dict(record, outcome="survived", first=None, unit=ask_units(options, build, room),
+                **({"why": why} if why else {}))
 
 
 def tell(record, screen):
@@ -170,17 +273,29 @@ def tell(record, screen):
     if record["outcome"] == "killed":
         kill = record["first"]
         return screen.line(f"{where}: killed by {kill['by'][0]} after {kill['cpu_seconds']:.1f} s", 32)
-    return screen.line(f"{where}: SURVIVED{'' if record['met'] else ', no run came to it'}", 31)
+    unit = f"; {record['unit']} minds it" if record["unit"] else ""
+    return screen.line(f"{where}: SURVIVED{'' if record['met'] else ', no run came to it'}{unit}", 31)
 
 
 def reasons(root):
-    """Why a change cannot be told from the original, by file, operator and text; see stress/mutants/README.md."""
+    """Why a change cannot be told from the original, by file, operator, text and line; see stress/mutants/README.md."""
     path = os.path.join(root, EQUIVALENT)
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
-        lines = [line.rstrip("\n").split(" | ") for line in file if line.strip() and not line.startswith("#")]
-    return {tuple(words[:3]): words[3] for words in lines if len(words) == 4}
+        text = "\n".join(line for line in file.read().split("\n") if not line.startswith("#"))
+    found = {}
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        head, line, *why = (one.strip() for one in entry.split("\n"))
+        found[(*head.split(" | "), line)] = " ".join(word for word in why if word)
+    return found
+
+
+def reason(root, change):
+    """The sentence about this change, or None. Its line counts by what it says, not by its number."""
+    with open(os.path.join(root, change.path), encoding="utf-8") as file:
+        line = file.read().split("\n")[change.line - 1].strip()
+    return reasons(root).get((change.path, change.operator, change.text, line))
 
 
 def summary(records):
@@ -192,35 +307,63 @@ def summary(records):
     return {"run": len(records), "killed": len(killed), "laws": laws,
             "equivalent": sum(record["outcome"] != "killed" and bool(record.get("why")) for record in records),
             "not_met": sum(record["outcome"] != "killed" and not record["met"] for record in records),
+            "unit": sum(record["outcome"] != "killed" and bool(record.get("unit")) for record in records),
             "cpu_seconds_median": mutants_report.quantile(times, 50),
             "cpu_seconds_95": mutants_report.quantile(times, 95)}
 
 
+def check_clean(tlsrig, build, kit, options, screen):
+    """With no change switched on all must be green."""
+    control = mutants_run.Hunt([], None, options.jobs, screen.status)
+    control.go(tlsrig, "house", None, options.each, turns=TURNS)
+    failed = control.first["sentence"] if control.first else None
+    for room in ROOMS:
+        for _, _, ask in behind_the_suites(room, build, kit, options):
+            failed = failed or ask()[0]
+        failed = failed or ask_units(options, build, room)
+    if failed:
+        raise mutants_copy.BuildFailed(f"with no change switched on the suites are not green: {failed}")
+
+
+def same(record, change):
+    return all(record.get(key) == value for key, value in blank(change).items())
+
+
+def earlier(options):
+    """With --rest, what was killed in an earlier round of the same seed: it is not run again."""
+    old = mutants_report.read(options.json).get("generic") if options.rest and options.json else None
+    return [record for record in old["changes"] if record["outcome"] == "killed"] \
+        if old and old["seed"] == options.seed else []
+
+
 def hunt_all(options, screen):
     loom = Loom(options)
-    tlsrig, kit = loom.build(screen.status)
+    known = earlier(options)
+    tlsrig, build = loom.build(screen.status)
+    kit = Kit(os.path.join(build, CONFORMANCE), options.jobs)
     changes = sorted(loom.taken, key=lambda change: change.number)[:options.draw]
     screen.line(f"{len(changes)} changes of {len(loom.possible)} possible ones; {loom.dropped} did not compile")
     met = Met(options.at)
     os.environ.update(met.environment(0))
-    control = mutants_run.Hunt([], None, options.jobs, screen.status)
-    control.go(tlsrig, "house", None, options.each)
-    if control.first:
-        raise mutants_copy.BuildFailed("with no change switched on the suites are not green: " +
-                                       control.first["sentence"])
+    check_clean(tlsrig, build, kit, options, screen)
+    tree = mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip()
     start, records = time.monotonic(), []
     for number, change in enumerate(changes):
         if options.budget and time.monotonic() - start >= options.budget:
             screen.line(f"the budget is used up: {len(changes) - number} changes were not run", 33)
             break
         screen.head = f"[{number + 1}/{len(changes)}]"
-        records.append(hunt_one(change, tlsrig, kit, met, options, screen))
-        tell(records[-1], screen)
+        record = next((record for record in known if same(record, change)), None)
+        if record is None:
+            record = dict(hunt_one(change, tlsrig, build, kit, met, options, screen), tree=tree)
+            tell(record, screen)
+        records.append(record)
         if options.json:
             mutants_report.add_generic(options.json, {
-                "tree": mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip(),
-                "seed": options.seed, "possible": len(loom.possible), "drawn": len(changes),
-                "dropped": loom.dropped, "changes": records, "summary": summary(records)})
+                "tree": tree, "seed": options.seed, "each": options.each, "possible": len(loom.possible),
+                "drawn": len(changes), "dropped": loom.dropped, "changes": records, "summary": summary(records)})
     found = summary(records)
-    screen.line(f"{found['killed']} of {found['run']} changes killed; no run came to {found['not_met']} of the others")
+    units = f"; the rooms' own unit tests mind {found['unit']} of them" if options.units else ""
+    screen.line(f"{found['killed']} of {found['run']} changes killed; no run came to {found['not_met']} of the others"
+                f"{units}")
     return 0 if records and found["killed"] == found["run"] else 1

@@ -20,6 +20,9 @@ HEADER = """#pragma once
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wsubobject-linkage"  // it takes a file under another name for a header
+#endif
 
 namespace rig {
 
@@ -216,6 +219,8 @@ def all_changes(code, kinds):
         yield "swapped constant", start, end, before, after
 
 
+# Behind a last return there is nothing that the function could answer.
+LAST_RETURN = re.compile(r"return\s[^;]*;[\s}]*")
 LEFT_OUT = re.compile(r"^\s*(?:case\b|default:|#)|\bconstexpr\b|\bstatic_assert\b|\bRIG_CHECK\b|\bnoexcept\(")
 
 
@@ -223,16 +228,22 @@ def changes_of(path, text, kinds):
     """Each change that can be made within the functions of a file."""
     source = Source(text)
     inside = [False] * (len(source.lines) + 2)
+    begins = [0, 0]  # where each line begins, counted from 1
+    for code_line in source.code.split("\n"):
+        begins.append(begins[-1] + len(code_line) + 1)
+    ends = {}  # where the function of a line ends
     for function in source.functions:
         for line in range(function.line + 1, function.end + 1):
             inside[line] = True
+            ends[line] = begins[function.end + 1]
     seen = set()
     for operator, start, end, before, after in all_changes(source.code, kinds):
         line = source.code.count("\n", 0, start) + 1
         last_line = source.code.count("\n", 0, end) + 1
         if start >= end or not inside[line] or LEFT_OUT.search(source.code_lines[line - 1]):
             continue
-        if (start, end, operator) in seen:
+        if (start, end, operator) in seen or (operator == "removed statement" and
+                                              LAST_RETURN.fullmatch(source.code[start:ends[line]])):
             continue
         seen.add((start, end, operator))
         yield Change(path, operator, start, end, before, after, " ".join(text[start:end].split()), line, last_line)

@@ -70,12 +70,12 @@ class Hunt:
     def satisfied(self):
         return self.named is not None or (self.first is not None and not self.expected)
 
-    def go(self, tlsrig, subject, backend, budget, round_=0):
+    def go(self, tlsrig, subject, backend, budget, round_=0, turns=TURNS):
         """Runs until a law of the header reports, or the budget (CPU seconds) is used up."""
-        for turn, (world, share) in enumerate(TURNS):
+        for turn, (world, share) in enumerate(turns):
             if self.satisfied():
                 return
-            first_seed = 1 + (round_ * len(TURNS) + turn) * SEEDS
+            first_seed = 1 + (round_ * len(turns) + turn) * SEEDS
             words = [tlsrig, "run", "--matrix", "quick", "--order", "mixed", "--world", world, "--subject", subject,
                      "--seeds", f"{first_seed}..{first_seed + SEEDS - 1}", "--json", "--jobs", str(self.jobs),
                      "--case-limit", "60s"]

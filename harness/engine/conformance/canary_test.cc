@@ -149,17 +149,68 @@ class PlantedContext final : public Context {
   Plant plant_;
 };
 
-// PlantedBackend is `inner` with a defect in its engines, or with contexts that check nothing.
+// MisnamesAlerts tells of an alert under a name that it has nowhere.
+struct MisnamesAlerts final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    auto need = inner_->handshake(out);
+    return code_of(need) != Code::peer_alert
+               ? need
+               : std::unexpected(Error(Code::peer_alert, "the peer sent the fatal alert trouble (48)"));
+  }
+};
+
+// SendsAnotherAlert refuses for the right reason and tells the peer a wrong one.
+struct SendsAnotherAlert final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    Bytes room(out.room());
+    CipherOut mine(room);
+    auto need = inner_->handshake(mine);
+    constexpr std::size_t alert_bytes = 7;
+    constexpr std::uint8_t alert_type = 21;
+    if (mine.size() >= alert_bytes && room[mine.size() - alert_bytes] == alert_type) {
+      room[mine.size() - 1] = 90;  // user_canceled
+    }
+    out.append(mine.bytes());
+    return need;
+  }
+};
+
+// Whim is what is wrong with a planted backend itself.
+enum class Whim : std::uint8_t {
+  none,
+  blind,    // its contexts check nobody
+  lax,      // where a context cannot be, it makes another one
+  wordy,    // its version is a sentence
+  alarmed,  // it tells of entries that nobody has left
+};
+
+std::uint64_t always_an_entry(char* sentence, std::uint64_t) {
+  *sentence = '!';
+  return 1;
+}
+constexpr AmbientSource alarm{.name = "alarm", .peek = always_an_entry, .clear = [] {}};
+
+// PlantedBackend is `inner` with a defect in its engines or in its contexts.
 class PlantedBackend final : public Backend {
  public:
-  PlantedBackend(Backend& inner, Plant plant, bool blind) : inner_(inner), plant_(std::move(plant)), blind_(blind) {}
+  PlantedBackend(Backend& inner, Plant plant, Whim whim) : inner_(inner), plant_(std::move(plant)), whim_(whim) {}
   std::string_view name() const noexcept override { return inner_.name(); }
-  std::string runtime_version() const override { return inner_.runtime_version(); }
+  std::string runtime_version() const override {
+    return (whim_ == Whim::wordy ? "this is " : "") + inner_.runtime_version();
+  }
+  const AmbientSource* ambient() const noexcept override { return whim_ == Whim::alarmed ? &alarm : inner_.ambient(); }
   const Capabilities& capabilities() const noexcept override { return inner_.capabilities(); }
   std::expected<std::shared_ptr<const Context>, Error> make_context(const ContextConfig& config) override {
     ContextConfig changed = config;
-    if (blind_) {
+    if (whim_ == Whim::blind) {
       changed.peer_check = PeerCheck::none;
+    }
+    if (whim_ == Whim::lax && !inner_.make_context(config).has_value()) {
+      changed = ContextConfig{};
+      changed.role = config.role;
+      changed.psk = test_psk();
     }
     RIG_TRY(context, inner_.make_context(changed));
     return std::make_shared<PlantedContext>(std::move(context), plant_);
@@ -168,12 +219,12 @@ class PlantedBackend final : public Backend {
  private:
   Backend& inner_;
   Plant plant_;
-  bool blind_;
+  Whim whim_;
 };
 
 // is_noticed runs the situation's body with the planted backend on both sides and says whether it failed.
-bool is_noticed(const std::string& situation, const Cell& cell, const Plant& plant, bool blind) {
-  PlantedBackend planted(*cell.client, plant, blind);
+bool is_noticed(const std::string& situation, const Cell& cell, const Plant& plant, Whim whim) {
+  PlantedBackend planted(*cell.client, plant, whim);
   const Cell planted_cell{.client = &planted, .server = &planted, .version = cell.version, .auth = cell.auth};
   const auto body = cell_bodies().find(situation);
   if (body == cell_bodies().end()) {
@@ -209,7 +260,7 @@ struct Canary {
   const char* situation;
   Auth auth;
   Plant plant;
-  bool blind = false;
+  Whim whim = Whim::none;
 };
 
 }  // namespace
@@ -232,9 +283,18 @@ void register_canaries() {
       {"lies_about_its_facts", "handshake_echo_close", Auth::psk, plant<LiesAboutItsFacts>},
       {"names_another_library", "handshake_echo_close", Auth::psk, plant<NamesAnotherLibrary>},
       {"sends_close_notify_twice", "half_close", Auth::psk, plant<SendsCloseNotifyTwice>},
-      {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, true},
-      {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, true},
-      {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, true},
+      {"checks_no_certificate", "server_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"misnames_alerts", "server_certificates", Auth::certificate, plant<MisnamesAlerts>},
+      {"sends_another_alert", "server_certificates", Auth::certificate, plant<SendsAnotherAlert>},
+      {"sends_another_alert_of_names", "names", Auth::certificate, plant<SendsAnotherAlert>},
+      {"is_wordy", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::wordy},
+      {"is_alarmed", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
+      {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_protocol", "protocols_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_any_version", "versions_have_an_order", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
   };
   for (const Canary& canary : canaries) {
     for (const Cell& cell : cells(canary.auth)) {
@@ -242,9 +302,9 @@ void register_canaries() {
         continue;  // one cell per library is enough to show that the situation can fail
       }
       add_test(std::string("canary_") + canary.name, cell.name(), [canary, cell] {
-        EXPECT_TRUE(is_noticed(canary.situation, cell, canary.plant, canary.blind))
+        EXPECT_TRUE(is_noticed(canary.situation, cell, canary.plant, canary.whim))
             << canary.situation << " did not notice the planted defect";
-        EXPECT_FALSE(is_noticed(canary.situation, cell, plant<ForwardingEngine>, false))
+        EXPECT_FALSE(is_noticed(canary.situation, cell, plant<ForwardingEngine>, Whim::none))
             << canary.situation << " fails without a defect as well";
       });
     }

@@ -5,13 +5,28 @@
 namespace rig::conformance {
 namespace {
 
-// refused runs a handshake that `verifier` must refuse with verification_failed, and looks at what is left behind.
-void refused(EnginePair& pair, Side verifier) {
+// The alerts of refusals (RFC 8446, section 6.2). A library may choose among those that say the same.
+constexpr int bad_record_mac = 20;
+constexpr int handshake_failure = 40;
+constexpr int bad_certificate = 42;
+constexpr int unsupported_certificate = 43;
+constexpr int certificate_expired = 45;
+constexpr int certificate_unknown = 46;
+constexpr int illegal_parameter = 47;
+constexpr int unknown_ca = 48;
+constexpr int access_denied = 49;
+constexpr int unknown_psk_identity = 115;
+constexpr int certificate_required = 116;
+using Alerts = const std::vector<int>&;
+
+// refused runs a handshake that `verifier` must refuse with verification_failed and one of `alerts`, and looks at what
+// is left behind.
+void refused(EnginePair& pair, Side verifier, Alerts alerts) {
   pair.send(Side::client, 100);
   pair.send(Side::server, 100);
   EXPECT_EQ(pair.run_traffic().kind, PairOutcome::Kind::failed);
   expect_failure(pair, verifier, {Code::verification_failed});
-  expect_failure(pair, other(verifier), {Code::peer_alert});
+  expect_alert(pair, other(verifier), alerts);
   EXPECT_FALSE(pair.end(verifier).handshake_done);
   EXPECT_EQ(pair.end(verifier).written, 0U) << "a side that refused its peer may not have accepted data for it";
   EXPECT_EQ(pair.end(other(verifier)).received, 0U) << "nothing may leak to a peer that was refused";
@@ -21,22 +36,22 @@ void refused(EnginePair& pair, Side verifier) {
   expect_dead(pair, other(verifier));
 }
 
-void refused_server(const Cell& cell, Identity identity, const std::string& host) {
+void refused_server(const Cell& cell, Identity identity, const std::string& host, Alerts alerts) {
   SCOPED_TRACE(std::string(identity_name(identity)) + " as " + host);
   Setup setup = default_setup(cell);
   setup.server.credentials = credentials(identity);
   setup.connect.host = host;
   EnginePair pair = connect(cell, setup);
-  refused(pair, Side::client);
+  refused(pair, Side::client, alerts);
 }
 
 void server_certificates(const Cell& cell) {
-  refused_server(cell, Identity::untrusted, "localhost");
-  refused_server(cell, Identity::expired, "localhost");
-  refused_server(cell, Identity::not_yet_valid, "localhost");
-  refused_server(cell, Identity::wrong_host, "localhost");
-  refused_server(cell, Identity::cn_only, "localhost");
-  refused_server(cell, Identity::ip_as_dns, "127.0.0.1");
+  refused_server(cell, Identity::untrusted, "localhost", {unknown_ca});
+  refused_server(cell, Identity::expired, "localhost", {certificate_expired});
+  refused_server(cell, Identity::not_yet_valid, "localhost", {bad_certificate, certificate_unknown});
+  refused_server(cell, Identity::wrong_host, "localhost", {bad_certificate});
+  refused_server(cell, Identity::cn_only, "localhost", {bad_certificate});
+  refused_server(cell, Identity::ip_as_dns, "127.0.0.1", {bad_certificate});
 
   Setup setup = default_setup(cell);
   setup.server.credentials = credentials(Identity::chained);
@@ -83,7 +98,7 @@ void names(const Cell& cell) {
     EXPECT_EQ(outcome.done(), row.accepted) << outcome.detail;
     if (!row.accepted) {
       expect_failure(pair, Side::client, {Code::verification_failed});
-      expect_failure(pair, Side::server, {Code::peer_alert});
+      expect_alert(pair, Side::server, {bad_certificate});
     } else if (outcome.done()) {
       EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
       const bool address = std::string_view(row.host).find_first_not_of("0123456789.:") == std::string_view::npos;
@@ -134,15 +149,18 @@ void client_certificates(const Cell& cell) {
     std::optional<Identity> identity;
     bool accepted;
     bool verified;
+    std::vector<int> alerts = {};
   };
+  const std::vector<int> missing = {handshake_failure, bad_certificate, certificate_required};
+  const std::vector<int> unfit = {bad_certificate, unsupported_certificate};
   const Row rows[] = {
       {PeerCheck::verify, Identity::client, true, true},
-      {PeerCheck::verify, std::nullopt, false, false},
-      {PeerCheck::verify, Identity::untrusted_client, false, false},
-      {PeerCheck::verify, Identity::server, false, false},  // not for client authentication
+      {PeerCheck::verify, std::nullopt, false, false, missing},
+      {PeerCheck::verify, Identity::untrusted_client, false, false, {unknown_ca}},
+      {PeerCheck::verify, Identity::server, false, false, unfit},  // not for client authentication
       {PeerCheck::optional, Identity::client, true, true},
       {PeerCheck::optional, std::nullopt, true, false},
-      {PeerCheck::optional, Identity::untrusted_client, false, false},
+      {PeerCheck::optional, Identity::untrusted_client, false, false, {unknown_ca, access_denied}},
       {PeerCheck::none, Identity::client, true, false},
       {PeerCheck::none, Identity::untrusted_client, true, false},
   };
@@ -151,7 +169,7 @@ void client_certificates(const Cell& cell) {
                  (row.identity.has_value() ? std::string(identity_name(*row.identity)) : "none"));
     EnginePair pair = connect(cell, client_certificate_setup(cell, row.check, row.identity));
     if (!row.accepted) {
-      refused(pair, Side::server);
+      refused(pair, Side::server, row.alerts);
       continue;
     }
     require_done(pair.run_handshake(), "an acceptable client");
@@ -176,7 +194,9 @@ void wrong_psk(const Cell& cell) {
     pair.send(Side::server, 100);
     EXPECT_EQ(pair.run_traffic().kind, PairOutcome::Kind::failed);
     expect_failure(pair, Side::server, {Code::handshake_failed, Code::protocol, Code::verification_failed});
-    expect_failure(pair, Side::client, {Code::peer_alert});
+    const int wrong_secret = cell.version == TlsVersion::tls13 ? illegal_parameter : bad_record_mac;
+    const std::vector<int> unknown = {unknown_psk_identity, handshake_failure};
+    expect_alert(pair, Side::client, wrong_key ? std::vector<int>{wrong_secret} : unknown);
     EXPECT_EQ(pair.end(Side::client).received + pair.end(Side::server).received, 0U);
     EXPECT_FALSE(pair.engine(Side::server).facts().psk && pair.end(Side::server).handshake_done);
     expect_dead(pair, Side::client);
@@ -199,21 +219,25 @@ void psk_and_certificate_do_not_mix(const Cell& cell) {
   }
 }
 
+// made answers why `backend` refuses a context that is right but for `change`, and nothing if it makes it. A refusal
+// comes with words.
+std::optional<Code> made(Backend& backend, Role role, const std::function<void(ContextConfig&)>& change) {
+  ContextConfig config;
+  config.role = role;
+  config.ca_pem = ca_pem();
+  if (role == Role::server) {
+    config.credentials = credentials(Identity::server);
+  }
+  change(config);
+  const auto context = backend.make_context(config);
+  if (!context.has_value()) {
+    EXPECT_FALSE(context.error().detail().empty());
+  }
+  return code_of(context);
+}
+
 void unusable_contexts(Backend& backend) {
-  const auto code = [&backend](auto change, Role role) {
-    ContextConfig config;
-    config.role = role;
-    config.ca_pem = ca_pem();
-    if (role == Role::server) {
-      config.credentials = credentials(Identity::server);
-    }
-    change(config);
-    const auto context = backend.make_context(config);
-    if (!context.has_value()) {
-      EXPECT_FALSE(context.error().detail().empty());
-    }
-    return code_of(context);
-  };
+  const auto code = [&backend](auto change, Role role) { return made(backend, role, change); };
   const auto invalid = std::optional(Code::invalid_argument);
   EXPECT_EQ(code([](ContextConfig&) {}, Role::client), std::nullopt);
   EXPECT_EQ(code([](ContextConfig&) {}, Role::server), std::nullopt);
@@ -229,6 +253,81 @@ void unusable_contexts(Backend& backend) {
     c.peer_check = PeerCheck::verify;
   };
   EXPECT_EQ(code(demanding, Role::server), invalid);
+}
+
+// checks_and_anchors: who is checked needs trust anchors, who is not needs none, and a server's certificate is not
+// optional.
+void checks_and_anchors(Backend& backend) {
+  const auto invalid = std::optional(Code::invalid_argument);
+  for (const bool anchors : {true, false}) {
+    const auto code = [&backend, anchors](Role role, PeerCheck check) {
+      return made(backend, role, [anchors, check](ContextConfig& config) {
+        config.peer_check = check;
+        config.ca_pem = anchors ? ca_pem() : "";
+      });
+    };
+    const auto if_anchors = anchors ? std::nullopt : invalid;
+    EXPECT_EQ(code(Role::client, PeerCheck::verify), if_anchors);
+    EXPECT_EQ(code(Role::client, PeerCheck::optional), invalid);
+    EXPECT_EQ(code(Role::client, PeerCheck::none), std::nullopt);
+    EXPECT_EQ(code(Role::server, PeerCheck::verify), if_anchors);
+    EXPECT_EQ(code(Role::server, PeerCheck::optional), if_anchors);
+    EXPECT_EQ(code(Role::server, PeerCheck::none), std::nullopt);
+  }
+}
+
+// keys_have_bounds: a key and its identity are not empty; the shortest is taken, and one that is too long for the
+// library is no mistake of the caller.
+void keys_have_bounds(Backend& backend) {
+  for (const Role role : {Role::client, Role::server}) {
+    const auto code = [&backend, role](std::string identity, std::size_t key_bytes) {
+      return made(backend, role, [&identity, key_bytes](ContextConfig& config) {
+        config.credentials.reset();
+        config.ca_pem.clear();
+        config.psk = Psk{.identity = identity, .key = Bytes(key_bytes, 7)};
+      });
+    };
+    EXPECT_EQ(code("somebody", 0), Code::invalid_argument);
+    EXPECT_EQ(code("", 16), Code::invalid_argument);
+    EXPECT_EQ(code("s", 1), std::nullopt);
+    EXPECT_EQ(code("somebody", 32), std::nullopt);
+    EXPECT_NE(code("somebody", 100'000), Code::invalid_argument);
+    EXPECT_NE(code("somebody", 100'000), Code::internal);
+  }
+}
+
+// protocols_have_bounds: 1 to 255 bytes (RFC 7301); what only this library does not take is unsupported.
+void protocols_have_bounds(Backend& backend) {
+  for (const Role role : {Role::client, Role::server}) {
+    const auto code = [&backend, role](std::vector<std::string> protocols) {
+      return made(backend, role, [&protocols](ContextConfig& config) { config.alpn = protocols; });
+    };
+    EXPECT_EQ(code({""}), Code::invalid_argument);
+    EXPECT_EQ(code({"one", ""}), Code::invalid_argument);
+    EXPECT_EQ(code({std::string(256, 'p')}), Code::invalid_argument);
+    EXPECT_EQ(code({"p"}), std::nullopt);
+    EXPECT_EQ(code({"one", "two"}), std::nullopt);
+    const auto longest = code({std::string(255, 'p')});
+    EXPECT_TRUE(longest == std::nullopt || longest == Code::unsupported);
+  }
+}
+
+// versions_have_an_order: the highest is not below the lowest, and there is one at all.
+void versions_have_an_order(Backend& backend) {
+  for (const Role role : {Role::client, Role::server}) {
+    const auto code = [&backend, role](TlsVersion min, TlsVersion max) {
+      return made(backend, role, [min, max](ContextConfig& config) {
+        config.version_min = min;
+        config.version_max = max;
+      });
+    };
+    EXPECT_EQ(code(TlsVersion::tls12, TlsVersion::none), Code::invalid_argument);
+    if (has(backend, TlsVersion::tls13)) {
+      EXPECT_EQ(code(TlsVersion::tls13, TlsVersion::tls12), Code::invalid_argument);
+    }
+    EXPECT_EQ(code(TlsVersion::tls12, TlsVersion::tls12), std::nullopt);
+    EXPECT_EQ(code(TlsVersion::tls12, TlsVersion::tls13), std::nullopt);
+  }
 }
 
 // own is every backend with itself as the peer.
@@ -254,6 +353,17 @@ void register_identity_tests() {
   std::erase_if(both,
                 [](const Cell& cell) { return !cell.client->capabilities().psk || !cell.server->capabilities().psk; });
   add_cell_test("psk_and_certificate_do_not_mix", both, psk_and_certificate_do_not_mix);
+  // What a configuration may be is no matter of the version, so one cell for each backend is enough.
+  std::vector<Cell> one_each = own(Auth::certificate);
+  std::erase_if(one_each, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
+  add_cell_test("checks_and_anchors", one_each, [](const Cell& cell) { checks_and_anchors(*cell.client); });
+  add_cell_test("versions_have_an_order", one_each, [](const Cell& cell) { versions_have_an_order(*cell.client); });
+  std::vector<Cell> with_protocols = one_each;
+  std::erase_if(with_protocols, [](const Cell& cell) { return !cell.client->capabilities().alpn; });
+  add_cell_test("protocols_have_bounds", with_protocols, [](const Cell& cell) { protocols_have_bounds(*cell.client); });
+  std::vector<Cell> with_keys = one_each;
+  std::erase_if(with_keys, [](const Cell& cell) { return !cell.client->capabilities().psk; });
+  add_cell_test("keys_have_bounds", with_keys, [](const Cell& cell) { keys_have_bounds(*cell.client); });
   for (Backend* backend : tls_backends()) {
     if (backend->capabilities().certificates) {
       add_test("unusable_contexts", std::string(backend->name()), [backend] { unusable_contexts(*backend); });

@@ -1,6 +1,9 @@
 #include "harness/engine/conformance/kit.h"
 
+#include <algorithm>
 #include <array>
+#include <map>
+#include <regex>
 #include <utility>
 
 namespace rig::conformance {
@@ -130,6 +133,51 @@ std::string error_text(const std::optional<Error>& error) {
   return error.has_value() ? std::string(code_name(error->code())) + ": " + std::string(error->detail()) : "no error";
 }
 
+std::optional<int> alert_of(const Error& error) {
+  // RFC 8446, section 6, and those of TLS 1.2 (RFC 5246, section 7.2).
+  static const std::map<int, std::string_view> names = {
+      {0, "close_notify"},
+      {10, "unexpected_message"},
+      {20, "bad_record_mac"},
+      {21, "decryption_failed"},
+      {22, "record_overflow"},
+      {30, "decompression_failure"},
+      {40, "handshake_failure"},
+      {42, "bad_certificate"},
+      {43, "unsupported_certificate"},
+      {44, "certificate_revoked"},
+      {45, "certificate_expired"},
+      {46, "certificate_unknown"},
+      {47, "illegal_parameter"},
+      {48, "unknown_ca"},
+      {49, "access_denied"},
+      {50, "decode_error"},
+      {51, "decrypt_error"},
+      {70, "protocol_version"},
+      {71, "insufficient_security"},
+      {80, "internal_error"},
+      {86, "inappropriate_fallback"},
+      {90, "user_canceled"},
+      {100, "no_renegotiation"},
+      {109, "missing_extension"},
+      {110, "unsupported_extension"},
+      {112, "unrecognized_name"},
+      {115, "unknown_psk_identity"},
+      {116, "certificate_required"},
+      {120, "no_application_protocol"},
+  };
+  std::smatch parts;
+  const std::string text(error.detail());
+  if (!std::regex_search(text, parts, std::regex("fatal alert (\\S+) \\((\\d+)\\)"))) {
+    ADD_FAILURE() << "no alert is named in: " << text;
+    return std::nullopt;
+  }
+  const int number = std::stoi(parts[2].str());
+  const auto known = names.find(number);
+  EXPECT_TRUE(known == names.end() || known->second == parts[1].str()) << "another name than the RFC's: " << text;
+  return number;
+}
+
 void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> codes) {
   const std::optional<Error>& failure = pair.failure(side);
   const char* who = side == Side::client ? "client" : "server";
@@ -138,11 +186,24 @@ void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> cod
   for (const Code code : codes) {
     if (failure->code() == code) {
       EXPECT_FALSE(failure->detail().empty()) << "a failure must be explained in words";
+      if (code == Code::peer_alert) {
+        alert_of(*failure);
+      }
       return;
     }
     expected += std::string(code_name(code)) + " ";
   }
   ADD_FAILURE() << "the " << who << " failed with " << error_text(failure) << "; expected one of: " << expected;
+}
+
+void expect_alert(EnginePair& pair, Side side, const std::vector<int>& alerts) {
+  expect_failure(pair, side, {Code::peer_alert});
+  if (testing::Test::HasFailure()) {
+    return;
+  }
+  const std::optional<int> alert = alert_of(*pair.failure(side));
+  EXPECT_TRUE(alert.has_value() && std::ranges::find(alerts, *alert) != alerts.end())
+      << "not what the peer is to be told: " << error_text(pair.failure(side));
 }
 
 void expect_dead(EnginePair& pair, Side side) {

@@ -95,8 +95,15 @@ void settle(EnginePair& pair);
 // expect_traffic sends `bytes` in both directions and expects them to arrive.
 void expect_traffic(EnginePair& pair, std::uint64_t bytes);
 
+// alert_of is the number of the alert that an Error of Code::peer_alert tells of; it expects that the alert has the
+// name that the RFCs give it.
+std::optional<int> alert_of(const Error& error);
+
 // expect_failure expects that `side` failed with one of `codes`, in words.
 void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> codes);
+
+// expect_alert expects that `side` failed with the peer's alert, and that it is one of `alerts` (their numbers).
+void expect_alert(EnginePair& pair, Side side, const std::vector<int>& alerts);
 
 // expect_dead expects that every verb of `side` answers the first failure again, and produces nothing.
 void expect_dead(EnginePair& pair, Side side);

@@ -1,5 +1,7 @@
 // Every pairing: handshake, echo, clean close, and facts on which both sides agree.
 #include <algorithm>
+#include <array>
+#include <regex>
 #include <set>
 
 #include "harness/engine/conformance/kit.h"
@@ -45,6 +47,23 @@ void capabilities_are_consistent(const Backend& backend) {
   EXPECT_FALSE(can.renegotiate_in_flight && !renegotiates);
   EXPECT_FALSE(backend.runtime_version().empty());
   EXPECT_EQ(find_backend(backend.name()), &backend);
+}
+
+// says_what_it_is: the version is the library's name and its number, and a thread that has left nothing behind is told
+// of nothing.
+void says_what_it_is(const Cell& cell) {
+  const Backend& backend = *cell.client;
+  static const std::regex name_and_number("[A-Za-z]+( TLS)? [0-9]+([.][0-9]+)+[^ ]*");
+  EXPECT_TRUE(std::regex_match(backend.runtime_version(), name_and_number)) << backend.runtime_version();
+  const AmbientSource* const ambient = backend.ambient();
+  if (ambient == nullptr) {
+    return;
+  }
+  EXPECT_NE(std::string_view(ambient->name), "");
+  ambient->clear();
+  std::array<char, 100> sentence{};
+  EXPECT_EQ(ambient->peek(sentence.data(), sentence.size()), 0U);
+  EXPECT_STREQ(sentence.data(), "");
 }
 
 void facts_agree(const Cell& cell, EnginePair& pair) {
@@ -148,6 +167,10 @@ void register_pairing_tests() {
     add_test("capabilities_are_consistent", name, [backend] { capabilities_are_consistent(*backend); });
     add_test("missing_version_is_unsupported", name, [backend] { missing_version_is_unsupported(*backend); });
   }
+  std::vector<Cell> one_each = cells(Auth::psk);
+  std::erase_if(one_each,
+                [](const Cell& cell) { return cell.client != cell.server || cell.version != TlsVersion::tls12; });
+  add_cell_test("says_what_it_is", one_each, says_what_it_is);
   add_cell_test("handshake_echo_close", cells(), handshake_echo_close);
   std::vector<Cell> ranges = cells(Auth::certificate);
   std::erase_if(ranges, [](const Cell& cell) {
