@@ -37,7 +37,7 @@ struct Connection {
   bool silenced = false;  // the relay let nothing through, nor was told to, until both sides were closed
   std::atomic<bool> was_cut{false};
   std::atomic<bool> missed_close{false};  // the server was to be closed before it was accepted
-  bool failed_in_vain = false;  // X1 has said so; what did not arrive follows from that
+  bool failed_in_vain = false;            // X1 has said so; what did not arrive follows from that
   std::unique_ptr<PlaintextClient> plaintext_client;
 };
 
