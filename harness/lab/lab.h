@@ -58,11 +58,11 @@ struct FlightRecorder {
 };
 
 // ResetObserver is told of connections that are reset, by either side or by a fault: what a side says from then on may
-// not get through. Only connections that have a name (name_connection) are observed. It must not call what the lab
-// defines.
+// not get through. `fault_ns` is the virtual time at which a fault struck both sides, none where it was a side's own
+// doing. Only connections that have a name (name_connection) are observed. It must not call what the lab defines.
 class ResetObserver {
  public:
-  virtual void cut(std::uint32_t connection) noexcept = 0;
+  virtual void cut(std::uint32_t connection, std::optional<std::int64_t> fault_ns) noexcept = 0;
 
  protected:
   ~ResetObserver() = default;

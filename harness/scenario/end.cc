@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/lab/lab.h"
 #include "harness/scenario/app_door.h"
 #include "harness/scenario/trace_file.h"
 #include "harness/subjects/abi.h"
@@ -457,7 +458,7 @@ void End::on_closed(void* user, const rig_error* error) {
   end.ledger_.closed();
   {
     const MutexLock lock(end.mutex_);
-    end.closed_outcome_ = {true, error_of(error)};
+    end.closed_outcome_ = {true, error_of(error), lab::running() ? lab::now_ns() : 0};
   }
   end.react(Event::closed);
   // Last: the run may take the socket back as soon as it sees this.

@@ -59,10 +59,11 @@ struct EndPlan {
 // perform() and the questions on any.
 class End {
  public:
-  // Outcome is how `connected` or `closed` came.
+  // Outcome is how `connected` or `closed` came, and in a lab when: the virtual time.
   struct Outcome {
     bool came = false;
     std::optional<Error> error;
+    std::int64_t at_ns = 0;
   };
 
   // SendAnswer is what came of one send.

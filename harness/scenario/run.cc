@@ -97,8 +97,11 @@ void Run::announce(std::uint32_t index, std::uint16_t listener_port) {
   kernel_watch_->announce(WireSide::server, index, listener_port, rules, pushes_of(connection.server));
 }
 
-void Run::cut(std::uint32_t connection) noexcept {
+void Run::cut(std::uint32_t connection, std::optional<std::int64_t> fault_ns) noexcept {
   connections_[connection].was_cut = true;
+  if (fault_ns.has_value()) {
+    connections_[connection].fault_cut_ns = *fault_ns;
+  }
 }
 
 Status Run::open_loops() {

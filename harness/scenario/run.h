@@ -27,6 +27,8 @@ namespace rig {
 
 // Connection is both sides of one connection, and what stands between them.
 struct Connection {
+  static constexpr std::int64_t never_cut = -1;
+
   std::unique_ptr<StreamCheck> up;    // client to server
   std::unique_ptr<StreamCheck> down;  // server to client
   std::unique_ptr<End> client;        // null: a raw peer plays it
@@ -36,8 +38,9 @@ struct Connection {
   std::unique_ptr<Relay> relay;
   bool silenced = false;  // the relay let nothing through, nor was told to, until both sides were closed
   std::atomic<bool> was_cut{false};
-  std::atomic<bool> missed_close{false};  // the server was to be closed before it was accepted
-  bool failed_in_vain = false;            // X1 has said so; what did not arrive follows from that
+  std::atomic<std::int64_t> fault_cut_ns{never_cut};  // by a listed fault, in virtual time
+  std::atomic<bool> missed_close{false};              // the server was to be closed before it was accepted
+  bool failed_in_vain = false;                        // X1 has said so; what did not arrive follows from that
   std::unique_ptr<PlaintextClient> plaintext_client;
 };
 
@@ -97,7 +100,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   bool aligned(std::uint64_t label) override;
 
   // lab::ResetObserver.
-  void cut(std::uint32_t connection) noexcept override;
+  void cut(std::uint32_t connection, std::optional<std::int64_t> fault_ns) noexcept override;
 
  private:
   struct Alignment {

@@ -34,6 +34,16 @@ bool resets(const Scenario& scenario, std::uint32_t connection) {
   });
 }
 
+// A listed reset is met by whoever is still there when it strikes. A side whose own deadline had passed may be telling
+// that.
+bool meets_fault_cut(const Connection& connection, const End& end) {
+  constexpr std::int64_t telling_ns = 1'000'000;
+  const std::int64_t cut_ns = connection.fault_cut_ns;
+  const End::Outcome outcome = end.closed_outcome();
+  const bool late = outcome.error.has_value() && outcome.error->code() == Code::timeout;
+  return cut_ns != Connection::never_cut && outcome.at_ns >= cut_ns + (late ? telling_ns : 0) && !end.ended();
+}
+
 }  // namespace
 
 // A side that began to end the connection, or that has seen its clean end, is not asked how it was ended by others.
@@ -151,7 +161,7 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
     return Deed::nobody_listens;
   }
   if (resets(scenario_, end.plan().connection)) {
-    return connection.was_cut && !end.ended() ? std::optional(Deed::reset) : std::nullopt;
+    return meets_fault_cut(connection, end) ? std::optional(Deed::reset) : std::nullopt;
   }
   if (scenario_.settings.strangers) {
     // A certificate is judged by the client, the key by the server, which is the first to see a proof of it.

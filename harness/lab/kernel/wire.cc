@@ -159,13 +159,13 @@ void Wire::send_reset(int side) {
     }
   }
   from.reset = {.sent = true, .arrived = false, .due_ns = std::max(from.last_due_ns, now_ns() + kernel().latency_ns())};
-  tell_cut();
+  tell_cut(std::nullopt);
   deliver();
 }
 
-void Wire::tell_cut() const {
+void Wire::tell_cut(std::optional<std::int64_t> fault_ns) const {
   if (ResetObserver* const observer = kernel().observer; observer != nullptr && connection && first_of_connection) {
-    observer->cut(*connection);
+    observer->cut(*connection, fault_ns);
   }
 }
 
@@ -232,7 +232,7 @@ void Wire::strike_resets(int side) {
       continue;
     }
     from.resets.clear();
-    tell_cut();
+    tell_cut(now_ns());
     from.stream.drop_unarrived();
     way(1 - side).stream.drop_unarrived();
     for (const int each : {0, 1}) {

@@ -74,7 +74,7 @@ struct Wire {
   std::uint64_t apply_faults(int side, std::uint64_t begin, std::vector<std::uint64_t>& cuts);
   void arrive(int side);
   void strike_resets(int side);
-  void tell_cut() const;
+  void tell_cut(std::optional<std::int64_t> fault_ns) const;
 };
 
 }  // namespace rig::lab
