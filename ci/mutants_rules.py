@@ -62,7 +62,7 @@ T mutant_off(int number, int by, T value) noexcept {
 
 template <typename T>
 T mutant_zero(int number, T value) noexcept {
-  return mutant(number) ? static_cast<T>(0) : value;
+  return mutant(number) ? static_cast<T>(value == static_cast<T>(0) ? 1 : 0) : value;
 }
 
 }  // namespace rig
