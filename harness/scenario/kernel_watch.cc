@@ -223,8 +223,8 @@ void KernelWatch::note_gone(Line& line) noexcept {
   }
 }
 
-// A layer that asks hears of a reset here as well: by the error that the socket had, or since the peer of a stream that
-// it has not ended is gone.
+// A layer that asks hears of a reset here as well: by the error that the socket had, be it before anything was carried
+// (what had come can be read behind that), or since the peer of a stream that it has not ended is gone.
 void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
   const std::string_view function = call.function;
   const bool asks_error = function == "getsockopt" && call.level == SOL_SOCKET && call.option == SO_ERROR;
@@ -236,7 +236,7 @@ void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelRe
   }
   const bool has_failed = asks_error && value != 0;
   const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
-  if (line.carried && (has_failed || has_no_peer)) {
+  if (has_failed || (line.carried && has_no_peer)) {
     note_gone(line);
   }
   if (pushes) {
