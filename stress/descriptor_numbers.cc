@@ -5,7 +5,8 @@ namespace {
 
 using namespace recipe;
 
-// From 0, which is no error; across 1023, the last that select takes; across 16 bits; and far beyond.
+// From 0, which is no error and then a connection's own (Run::open); across 1023, the last that select takes; across 16
+// bits; and far beyond.
 constexpr std::uint32_t first_descriptors[] = {0, 1'010, 65'526, 70'000};
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {

@@ -1,6 +1,10 @@
 #include "harness/scenario/run.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "harness/base/check.h"
@@ -37,6 +41,31 @@ bool relay_is_ordered(const Scenario& scenario, std::uint32_t index) {
   });
 }
 
+// Where descriptors begin at 0, the first three belong to somebody else until everything is open, as the standard ones
+// of a program do that closes them later: what takes their place is a connection, not a loop's own descriptor.
+class LowNumbers {
+ public:
+  explicit LowNumbers(bool wanted) {
+    const lab::Acting rig(lab::Party::rig);
+    for (int& descriptor : taken_) {
+      descriptor = wanted ? ::eventfd(0, EFD_CLOEXEC) : -1;
+    }
+  }
+  ~LowNumbers() {
+    const lab::Acting rig(lab::Party::rig);
+    for (const int descriptor : taken_) {
+      if (descriptor >= 0) {
+        ::close(descriptor);
+      }
+    }
+  }
+  LowNumbers(const LowNumbers&) = delete;
+  LowNumbers& operator=(const LowNumbers&) = delete;
+
+ private:
+  std::array<int, 3> taken_{};
+};
+
 }  // namespace
 
 Run::Run(const Scenario& scenario, const rig_subject& subject, const RunOptions& options)
@@ -54,6 +83,7 @@ Run::~Run() = default;
 
 Status Run::open() {
   descriptors_before_ = open_descriptors();
+  const LowNumbers low(lab::running() && scenario_.lab.first_descriptor == 0);
   RIG_TRY_STATUS(open_loops());
   RIG_TRY_STATUS(open_contexts());
   if (scenario_.settings.peer == Peer::plaintext) {
