@@ -5,7 +5,6 @@
 #include <link.h>
 #include <unwind.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -49,7 +48,7 @@ CallStack CallStack::capture(const void* from) noexcept {
       at.begun = true;
       at.kept.count_ = 0;
     }
-    // The first frame is capture's own.
+    // The first frame is capture's own. Until `from` is met, what is kept is the answer for a stack without it.
     if (at.seen > 0 && at.kept.count_ < frames_max) {
       at.kept.frames_[at.kept.count_++] = frame;
     }

@@ -441,8 +441,8 @@ void Run::connect(End& end) {
   signal_.changed();
 }
 
-End* Run::peer_of(const End& end) {
-  Connection& connection = connections_[end.plan().connection];
+End* Run::peer_of(const End& end) const {
+  const Connection& connection = connections_[end.plan().connection];
   return end.plan().side == Side::client ? connection.server.get() : connection.client.get();
 }
 

@@ -94,7 +94,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void stop_listening(const End& end) override;
   void open_another(const End& end) override;
   void connect(End& end) override;
-  End* peer_of(const End& end) override;
+  End* peer_of(const End& end) const override;
   Relay* relay_of(const End& end) override;
   void arrive(std::uint64_t label) override;
   bool aligned(std::uint64_t label) override;
@@ -144,6 +144,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   bool is_cut_by_peer(const Connection& connection, const End& end) const;
   void judge_cuts();
   Outcomes allowed(const End& end, Event event) const;
+  bool is_allowed_end(const End& end, Code code) const;
   void judge_sent();
   void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;

@@ -34,6 +34,12 @@ bool resets(const Scenario& scenario, std::uint32_t connection) {
   });
 }
 
+// strikes_either says that a listed fault may have ended the connection, on either side or by a reset.
+bool strikes_either(const Scenario& scenario, const End& end, const End* peer) {
+  return strikes(scenario, end) || (peer != nullptr && strikes(scenario, *peer)) ||
+         resets(scenario, end.plan().connection);
+}
+
 // A listed reset is met by whoever is still there when it strikes. A side whose own deadline had passed may be telling
 // that.
 bool meets_fault_cut(const Connection& connection, const End& end) {
@@ -88,12 +94,14 @@ void Run::judge_unprovoked_ends() {
   }
 }
 
-bool Run::is_unprovoked(const Connection& connection, const End& end, const Error& told) const {
+bool Run::is_allowed_end(const End& end, Code code) const {
   const Outcomes foreseen = allowed(end, Event::closed);
-  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
-  const bool struck = strikes(scenario_, end) || (peer != nullptr && strikes(scenario_, *peer)) ||
-                      resets(scenario_, end.plan().connection);
-  if (struck || std::ranges::find(foreseen, std::optional(told.code())) != foreseen.end()) {
+  return std::ranges::find(foreseen, std::optional(code)) != foreseen.end();
+}
+
+bool Run::is_unprovoked(const Connection& connection, const End& end, const Error& told) const {
+  const End* const peer = peer_of(end);
+  if (strikes_either(scenario_, end, peer) || is_allowed_end(end, told.code())) {
     return false;
   }
   if (!is_told_by_peers(told.code())) {
@@ -112,17 +120,15 @@ bool Run::is_unprovoked(const Connection& connection, const End& end, const Erro
 // A side that tells of an orderly end while its peer meets a reset that the scenario does not foresee has closed its
 // descriptor too early: what it had sent may be lost, its close_notify with it.
 bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
-  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  const End* const peer = peer_of(end);
   const auto told = end.closed_outcome().error;
-  const Outcomes foreseen = allowed(end, Event::closed);
   if (kernel_watch_ == nullptr || !asks_wire() || peer == nullptr || connection.relay || !told.has_value() ||
-      told->code() != Code::reset || std::ranges::find(foreseen, std::optional(Code::reset)) != foreseen.end()) {
+      told->code() != Code::reset || is_allowed_end(end, Code::reset)) {
     return false;
   }
-  const bool struck = resets(scenario_, end.plan().connection) || strikes(scenario_, end) || strikes(scenario_, *peer);
   const bool orderly_peer = peer->connected() && peer->closed_outcome().came &&
                             !peer->closed_outcome().error.has_value() && !peer->aborted_itself();
-  return orderly_peer && end.connected() && !struck &&
+  return orderly_peer && end.connected() && !strikes_either(scenario_, end, peer) &&
          kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(false);
 }
 
@@ -130,8 +136,8 @@ void Run::judge_cuts() {
   for (const Connection& connection : connections_) {
     for (const End* end : {connection.client.get(), connection.server.get()}) {
       if (end != nullptr && is_cut_by_peer(connection, *end)) {
-        const End& peer = end == connection.client.get() ? *connection.server : *connection.client;
-        log_.report(Law::w1_wire, peer.name(), "its end was told as an orderly one, and was a reset for the peer");
+        log_.report(Law::w1_wire, peer_of(*end)->name(),
+                    "its end was told as an orderly one, and was a reset for the peer");
       }
     }
   }
@@ -177,7 +183,7 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
   const bool fin = relay.ordered(RelayOrder::fin);
   if (!end.connected()) {
     // A peer that has left of itself may have been heard of, by the reset of its socket.
-    const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+    const End* const peer = peer_of(end);
     const bool silent = connection.silenced && !reset && !fin && (peer == nullptr || !peer->left_by().has_value());
     return silent ? std::optional(Deed::silence) : std::nullopt;
   }
@@ -192,7 +198,7 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
 // A peer that closed in the orderly way, and not by its deadline, is heard to the end by whoever has nothing left to
 // send to it; one that did nothing but abort has reset the connection. Whatever was mixed is neither.
 std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& end) const {
-  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  const End* const peer = peer_of(end);
   if (peer == nullptr || !peer->left_by().has_value() || !peer->connected() || !end.connected() ||
       !peer->closed_outcome().came) {
     return std::nullopt;

@@ -45,7 +45,7 @@ std::string awaited(const End& end, const std::optional<StreamCheck::Carried>& i
 // A peer that reads nothing blocks nobody whose socket takes what it is given: the doors are asked first.
 std::string Run::whom_it_waits_for(const End& end, const std::optional<KernelWatch::LastSeen>& seen, bool sends) const {
   const Connection& connection = connections_[end.plan().connection];
-  const End* const peer = end.plan().side == Side::client ? connection.server.get() : connection.client.get();
+  const End* const peer = peer_of(end);
   if (end.host().behind()) {
     return "the thread of its loop, which has not come back";
   }

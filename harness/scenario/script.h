@@ -21,7 +21,7 @@ class ScriptWorld {
   // connect opens the connection of `end`; on its loop's thread.
   virtual void connect(End& end) = 0;
   // peer_of is the other side of the connection, or null if the peer is no subject.
-  virtual End* peer_of(const End& end) = 0;
+  virtual End* peer_of(const End& end) const = 0;
   virtual Relay* relay_of(const End& end) = 0;
   // arrive joins the threads that align under `label`; aligned says that all have come.
   virtual void arrive(std::uint64_t label) = 0;

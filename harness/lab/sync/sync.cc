@@ -1,10 +1,10 @@
 #include "harness/lab/sync/sync.h"
 
-#include <unwind.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <vector>
+
+#include "harness/base/call_stack.h"
 
 namespace rig::lab {
 namespace {
@@ -14,8 +14,7 @@ constexpr std::int64_t ns_per_s = 1'000'000'000;
 // The first unwinding of a stack prepares tables behind a pthread_once. Done before there are runs, or the first run of
 // a process in which an exception is thrown would differ from the second.
 [[gnu::constructor]] void prepare_unwinder() {
-  const auto stop = [](_Unwind_Context*, void*) { return _URC_END_OF_STACK; };
-  _Unwind_Backtrace(stop, nullptr);
+  CallStack::prepare();
 }
 
 }  // namespace
