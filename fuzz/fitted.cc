@@ -299,8 +299,9 @@ bool is_calm(const Thread& thread) {
          (connects == thread.steps.begin() || connects == thread.steps.end());
 }
 
+// Nobody ends a stream in a calm scenario before all is over: what is said then the other side need not hear.
 bool is_calm(const Reaction& reaction) {
-  return sends_back(reaction.verb) || reaction.verb == Verb::say;
+  return sends_back(reaction.verb) || (reaction.verb == Verb::say && reaction.event != Event::ended);
 }
 
 }  // namespace
