@@ -223,6 +223,11 @@ void KernelWatch::note_gone(Line& line) noexcept {
   }
 }
 
+// A stream that was carried and not ended has no peer any more: it was reset.
+bool KernelWatch::has_lost_its_peer(const Line& line, const KernelReturn& result) noexcept {
+  return line.carried && !line.ended && result.error == ENOTCONN;
+}
+
 // A layer that asks hears of a reset here as well: by the error that the socket had, be it before anything was carried
 // (what had come can be read behind that), or since the peer of a stream that it has not ended is gone.
 void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept {
@@ -235,8 +240,8 @@ void KernelWatch::note_option(Line& line, const KernelCall& call, const KernelRe
     std::memcpy(&value, call.value, sizeof(value));
   }
   const bool has_failed = asks_error && value != 0;
-  const bool has_no_peer = function == "getpeername" && result.error == ENOTCONN && !line.ended;
-  if (has_failed || (line.carried && has_no_peer)) {
+  const bool has_no_peer = function == "getpeername" && has_lost_its_peer(line, result);
+  if (has_failed || has_no_peer) {
     note_gone(line);
   }
   if (pushes) {
@@ -253,6 +258,8 @@ void KernelWatch::learn(const KernelCall& call, const KernelReturn& result) noex
   } else if (line != nullptr && call.verb == KernelVerb::shutdown && result.error == 0) {
     line->ended = true;
     step_push(*line, [](PushAudit& pushes) { pushes.ended(); });
+  } else if (line != nullptr && call.verb == KernelVerb::shutdown && has_lost_its_peer(*line, result)) {
+    note_gone(*line);
   }
   if (call.verb == KernelVerb::connect && (result.error == 0 || result.error == EINPROGRESS)) {
     assign(WireSide::client, port_of(call.address), call.descriptor);

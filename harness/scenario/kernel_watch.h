@@ -118,6 +118,7 @@ class KernelWatch final : public KernelObserver {
   void learn(const KernelCall& call, const KernelReturn& result) noexcept;
   WireTap* carry(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
   void note_gone(Line& line) noexcept;
+  static bool has_lost_its_peer(const Line& line, const KernelReturn& result) noexcept;
   void note_option(Line& line, const KernelCall& call, const KernelReturn& result) noexcept;
   template <class Step>
   void step_push(Line& line, Step step) noexcept;
