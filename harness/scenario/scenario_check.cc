@@ -318,6 +318,9 @@ Wrong ScenarioCheck::wrong_step(const Thread& thread, const Step& step) const {
   if (step.verb == Verb::connect && thread.where == Where::beside) {
     return "a connection is opened on its loop's thread, and this one runs beside it";
   }
+  if (step.verb == Verb::destroy && thread.where == Where::beside) {
+    return "a socket is destroyed on its loop's thread, and this one runs beside it";
+  }
   if (step.verb == Verb::send && (step.size_min > step.size_max || step.size_max > TextLimits::op_bytes)) {
     return "no op has " + std::to_string(step.size_min) + " to " + std::to_string(step.size_max) + " bytes";
   }

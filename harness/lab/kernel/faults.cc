@@ -75,8 +75,8 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
       struck.error = EAGAIN;
       break;
     case FaultKind::interrupted:
-      if (fault.op == Op::connect && waits) {
-        struck.chance = fault;  // at its first wait, when the connect is under way
+      if (fault.op == Op::connect) {
+        struck.chance = fault;  // when the connect is under way: it goes on by itself
         return;
       }
       struck.error = EINTR;

@@ -271,7 +271,7 @@ Answer TcpSocket::connect(const Address& address, bool waits, Struck& struck) {
     kernel().due_at(due_ns);
     kernel().advance();
     if (!waits && !struck.sync_connect) {
-      return pending;
+      return kernel().faults.interrupts(struck) ? -EINTR : pending;
     }
   }
   const std::int64_t deadline_ns =

@@ -101,6 +101,8 @@ constexpr Refusal refusals[] = {
     {"thread server 1 loop\n connect\n", "thread 1 (server 1): step 1, connect: a server does not connect"},
     {"thread client 1 beside\n connect\n",
      "thread 1 (client 1): step 1, connect: a connection is opened on its loop's thread, and this one runs beside it"},
+    {"thread client 1 beside\n destroy\n",
+     "thread 1 (client 1): step 1, destroy: a socket is destroyed on its loop's thread, and this one runs beside it"},
     {"thread client 1 loop\n connect\n", "client 1 connects 2 times, and a connection is opened once"},
     {"thread client 0 loop\n align 4\n await connected\n align 4\n",
      "thread 1 (client 0): step 3, align: it aligns with number 4 for the second time, and would wait for itself"},

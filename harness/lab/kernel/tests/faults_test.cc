@@ -196,16 +196,18 @@ TEST(Faults, an_interruption_is_eintr_and_leaves_a_connect_under_way) {
     EXPECT_EQ(::recv(tcp.client, &byte, 1, 0), -1);
     EXPECT_EQ(errno, EINTR);
   });
-  with_faults({fault(FaultKind::interrupted, Op::connect, 2, 0)}, [] {
-    const Fd listener = listen_on(AF_INET, 0);
-    const Target target = name_of(listener);
-    const Fd first = connect_to(target);
-    const Fd second(::socket(AF_INET, SOCK_STREAM, 0));
-    EXPECT_EQ(::connect(second, &target.address.any, target.bytes), -1);
-    EXPECT_EQ(errno, EINTR);
-    const Fd accepted(::accept(listener, nullptr, nullptr));
-    EXPECT_EQ(wait_events(second, POLLOUT), POLLOUT);
-  });
+  for (const int waits_not : {0, int{SOCK_NONBLOCK}}) {
+    with_faults({fault(FaultKind::interrupted, Op::connect, 2, 0)}, [waits_not] {
+      const Fd listener = listen_on(AF_INET, 0);
+      const Target target = name_of(listener);
+      const Fd first = connect_to(target);
+      const Fd second(::socket(AF_INET, SOCK_STREAM | waits_not, 0));
+      EXPECT_EQ(::connect(second, &target.address.any, target.bytes), -1);
+      EXPECT_EQ(errno, EINTR);
+      const Fd accepted(::accept(listener, nullptr, nullptr));
+      EXPECT_EQ(wait_events(second, POLLOUT), POLLOUT);
+    });
+  }
 }
 
 TEST(Faults, any_errno_of_any_call) {
