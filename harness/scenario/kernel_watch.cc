@@ -262,8 +262,7 @@ void KernelWatch::learn(const KernelCall& call, const KernelReturn& result) noex
     note_gone(*line);
   }
   // One that was interrupted goes on by itself.
-  if (call.verb == KernelVerb::connect &&
-      (result.error == 0 || result.error == EINPROGRESS || result.error == EINTR)) {
+  if (call.verb == KernelVerb::connect && (result.error == 0 || result.error == EINPROGRESS || result.error == EINTR)) {
     assign(WireSide::client, port_of(call.address), call.descriptor);
   } else if (call.verb == KernelVerb::accept && result.error == 0) {
     assign(WireSide::server, known != nullptr ? known->port : 0, static_cast<int>(result.result));
