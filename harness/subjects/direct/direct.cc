@@ -132,6 +132,7 @@ rig_status context_create(const rig_context_config* config, rig_context** contex
                 .tls_min = config->tls_min,
                 .tls_max = config->tls_max,
                 .verify_peer = config->verify_peer != 0,
+                .allow_renegotiation = config->allow_renegotiation != 0,
                 .ca_pem = text_of(config->ca_pem),
                 .certificate_pem = text_of(config->certificate_pem),
                 .private_key_pem = text_of(config->private_key_pem),
@@ -247,6 +248,11 @@ rig_status resume(rig_socket* socket, rig_error* error) {
   return answer(of(socket).set_paused(false), error);
 }
 
+rig_status renegotiate(rig_socket* socket, rig_error* error) {
+  RIG_TRY_ABI(there(socket, "socket"), error);
+  return answer(of(socket).renegotiate(), error);
+}
+
 rig_status half_close(rig_socket* socket, rig_error* error) {
   RIG_TRY_ABI(there(socket, "socket"), error);
   return answer(of(socket).half_close(), error);
@@ -290,7 +296,7 @@ rig_subject make_table(const char* names) {
           .send = send,
           .pause = pause,
           .resume = resume,
-          .renegotiate = nullptr,
+          .renegotiate = renegotiate,
           .update_keys = nullptr,
           .half_close = half_close,
           .close = close,

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -72,30 +73,97 @@ Error take_error(std::optional<Code> otherwise, const char* doing, bool in_hands
                   reason != nullptr ? reason : "the library gave no reason");
 }
 
+// Inbound follows the records that the library takes off the descriptor. It reads nothing ahead: a header, then a body.
+class Inbound {
+ public:
+  void take(ByteView bytes) noexcept {
+    while (!bytes.empty()) {
+      const bool heads = header_bytes_ < header_.size();
+      const std::size_t count = heads ? 1 : std::min(bytes.size(), body_bytes_);
+      if (heads) {
+        header_[header_bytes_++] = bytes[0];
+        body_bytes_ = std::size_t{header_[3]} << 8 | header_[4];
+      } else {
+        body_bytes_ -= count;
+      }
+      if (header_bytes_ == header_.size() && body_bytes_ == 0) {
+        header_bytes_ = 0;
+      }
+      bytes = bytes.subspan(count);
+    }
+  }
+  // within is true while a record was read in part; within_handshake says that it is one of a handshake (TLS 1.2).
+  bool within() const noexcept { return header_bytes_ > 0; }
+  bool within_handshake() const noexcept { return header_bytes_ == header_.size() && header_[0] == SSL3_RT_HANDSHAKE; }
+
+ private:
+  std::array<std::uint8_t, SSL3_RT_HEADER_LENGTH> header_{};
+  std::size_t header_bytes_ = 0;
+  std::size_t body_bytes_ = 0;  // that are still to come
+};
+
+// Renegotiation. The library answers a handshake of the peer from inside a read, also while the rest of a write of ours
+// is in it, and fails then (bad write retry, bad length). And a write within a renegotiation takes the peer's data for
+// a handshake message, and fails. So a read does not come to a handshake record before the write is through, and no
+// write begins before the renegotiation is.
 class OpensslSession final : public Session {
  public:
-  OpensslSession(std::shared_ptr<const Context> context, Ssl ssl)
-      : context_(std::move(context)), ssl_(std::move(ssl)) {}
+  OpensslSession(std::shared_ptr<const Context> context, Ssl ssl);
 
   std::expected<Want, Error> handshake() noexcept override {
     return want_of(call([this] { return SSL_do_handshake(ssl_.get()); }));
   }
   std::expected<Moved, Error> read(MutableBytes storage) noexcept override {
     const int room = static_cast<int>(std::min<std::size_t>(storage.size(), INT_MAX));
-    return call([&] { return SSL_read(ssl_.get(), storage.data(), room); }, true);
+    held_ = false;
+    auto moved = call([&] { return SSL_read(ssl_.get(), storage.data(), room); }, true);
+    if (moved.has_value() && moved->want == Want::read && held_) {
+      moved->want = Want::other;
+    }
+    return moved;
   }
   // The library wants the same buffer and the same length again after a want; nothing here loosens that.
   std::expected<Moved, Error> write(ByteView plain) noexcept override {
+    if (renegotiating()) {
+      return behind_renegotiation();
+    }
     const int size = static_cast<int>(std::min<std::size_t>(plain.size(), INT_MAX));
-    return call([&] { return SSL_write(ssl_.get(), plain.data(), size); });
+    auto moved = call([&] { return SSL_write(ssl_.get(), plain.data(), size); });
+    writing_ = moved.has_value() && moved->want != Want::nothing;
+    return moved;
   }
   std::expected<Want, Error> close_notify() noexcept override {
+    if (renegotiating()) {
+      return want_of(behind_renegotiation());
+    }
     // 0 says that ours is out and the peer's has not come.
     return want_of(call([this] { return SSL_shutdown(ssl_.get()) < 0 ? -1 : 1; }));
   }
+  Status may_renegotiate() const noexcept override;
+  std::expected<Want, Error> renegotiate() noexcept override;
+  std::uint32_t handshakes() const noexcept override { return std::max(handshakes_, std::uint32_t{1}); }
   Facts facts() const override;
 
  private:
+  static void on_message(int outgoing, int version, int type, const void* bytes, size_t size, SSL* ssl,
+                         void* self) noexcept;
+  static long on_descriptor(BIO* bio, int doing, const char* bytes, size_t size, int, long, int result,
+                            size_t* moved) noexcept;
+
+  bool tls12() const noexcept { return SSL_version(ssl_.get()) == TLS1_2_VERSION; }
+  // Where renegotiation is not allowed the library refuses it by itself, with an alert, and comes to no handshake.
+  bool allowed() const noexcept { return context_->setup().allow_renegotiation; }
+  bool renegotiating() const noexcept {
+    return allowed() && handshakes_ > 0 && tls12() && SSL_in_init(ssl_.get()) != 0;
+  }
+  // behind_renegotiation is what a verb answers that has to wait for its end, which a peer that is gone cannot bring.
+  std::expected<Moved, Error> behind_renegotiation() const noexcept {
+    if ((SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) {
+      return std::unexpected(Error(Code::handshake_failed, "the peer closed the connection within a renegotiation"));
+    }
+    return Moved{.want = Want::other};
+  }
+
   // call clears the queue before the library's function, for SSL_get_error() takes a stranger's entry for a failure of
   // this connection (nginx@9af7dc2b4), and asks what came of it before anything else can happen.
   template <typename Function>
@@ -105,6 +173,9 @@ class OpensslSession final : public Session {
     errno = 0;
     const int result = function();
     const int errno_value = errno;
+    if (SSL_in_init(ssl_.get()) == 0) {
+      handshakes_ = std::min(finished_in_, finished_out_);
+    }
     if (result > 0) {
       return Moved{.bytes = static_cast<std::size_t>(result)};
     }
@@ -135,6 +206,13 @@ class OpensslSession final : public Session {
   }
 
   const std::shared_ptr<const Context> context_;
+  Inbound inbound_;
+  bool writing_ = false;  // a write is to come again
+  bool asking_ = false;   // nothing is to be read
+  bool held_ = false;     // what there was to read was kept from the library
+  std::uint32_t finished_in_ = 0;
+  std::uint32_t finished_out_ = 0;
+  std::uint32_t handshakes_ = 0;
   const Ssl ssl_;
 };
 
@@ -158,6 +236,83 @@ class OpensslContext final : public Context {
   const SslContext library_;
 };
 
+OpensslSession::OpensslSession(std::shared_ptr<const Context> context, Ssl ssl)
+    : context_(std::move(context)), ssl_(std::move(ssl)) {
+  SSL_set_msg_callback(ssl_.get(), on_message);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
+  if (allowed()) {
+    BIO_set_callback_ex(SSL_get_rbio(ssl_.get()), on_descriptor);
+    BIO_set_callback_arg(SSL_get_rbio(ssl_.get()), reinterpret_cast<char*>(this));
+  }
+}
+
+// A handshake is complete when both have finished it; the library has other words only for one that it began itself.
+void OpensslSession::on_message(int outgoing, int, int type, const void* bytes, size_t size, SSL*,
+                                void* self) noexcept {
+  auto& session = *static_cast<OpensslSession*>(self);
+  if (type == SSL3_RT_HANDSHAKE && size > 0 && *static_cast<const std::uint8_t*>(bytes) == SSL3_MT_FINISHED) {
+    ++(outgoing != 0 ? session.finished_out_ : session.finished_in_);
+  }
+}
+
+// Stands before and behind each call of the system that the library makes for the descriptor.
+long OpensslSession::on_descriptor(BIO* bio, int doing, const char* bytes, size_t, int, long, int result,
+                                   size_t* moved) noexcept {
+  auto& session = *reinterpret_cast<OpensslSession*>(BIO_get_callback_arg(bio));
+  const bool holds = session.asking_ || (session.writing_ && session.tls12() && session.inbound_.within_handshake());
+  if (doing == BIO_CB_READ && holds) {
+    session.held_ = true;
+    BIO_clear_retry_flags(bio);
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  if (doing == (BIO_CB_READ | BIO_CB_RETURN) && result > 0) {
+    session.inbound_.take({reinterpret_cast<const std::uint8_t*>(bytes), *moved});
+  }
+  return result;
+}
+
+Status OpensslSession::may_renegotiate() const noexcept {
+  if (!tls12()) {
+    return std::unexpected(Error(Code::unsupported, "TLS 1.3 has no renegotiation"));
+  }
+  if (!allowed()) {
+    return std::unexpected(Error(Code::unsupported, "renegotiation is not allowed in this context"));
+  }
+  if (SSL_get_secure_renegotiation_support(ssl_.get()) != 1) {
+    return std::unexpected(Error(Code::unsupported, "the peer has no secure renegotiation (RFC 5746)"));
+  }
+  if (SSL_get_shutdown(ssl_.get()) != 0) {
+    return std::unexpected(Error(Code::invalid_state, "the connection is being closed"));
+  }
+  if (renegotiating() || SSL_renegotiate_pending(ssl_.get()) != 0) {
+    return std::unexpected(Error(Code::invalid_state, "a renegotiation is under way"));
+  }
+  return {};
+}
+
+// A peek drives the first message, because a read may find application data in its way and a handshake may not; what is
+// found stays where it is, and nothing is taken off the descriptor. Within a record the library would put it off to a
+// call that may never come.
+std::expected<Want, Error> OpensslSession::renegotiate() noexcept {
+  if (writing_ || inbound_.within()) {
+    return Want::other;
+  }
+  const bool begins = !renegotiating() && SSL_renegotiate_pending(ssl_.get()) == 0;
+  asking_ = true;
+  const auto peeked = call(
+      [&] {
+        std::uint8_t byte = 0;
+        return begins && SSL_renegotiate(ssl_.get()) != 1 ? -1 : SSL_peek(ssl_.get(), &byte, 1);
+      },
+      true);
+  asking_ = false;
+  if (!peeked.has_value()) {
+    return std::unexpected(peeked.error());
+  }
+  return peeked->want == Want::write ? Want::write : Want::nothing;
+}
+
 Facts OpensslSession::facts() const {
   const bool tls13 = SSL_version(ssl_.get()) == TLS1_3_VERSION;
   const SSL_CIPHER* const cipher = SSL_get_current_cipher(ssl_.get());
@@ -177,7 +332,10 @@ Status OpensslContext::set_up() {
   }
   // A clean end and a truncation must never look alike, whatever the system's configuration says.
   SSL_CTX_clear_options(library_.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
-  SSL_CTX_set_options(library_.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+  // Since 3.0 a server refuses the client's renegotiation unless told otherwise.
+  SSL_CTX_set_options(
+      library_.get(),
+      SSL_OP_NO_TICKET | (setup().allow_renegotiation ? SSL_OP_ALLOW_CLIENT_RENEGOTIATION : SSL_OP_NO_RENEGOTIATION));
   SSL_CTX_set_num_tickets(library_.get(), 0);
   SSL_CTX_set_session_cache_mode(library_.get(), SSL_SESS_CACHE_OFF);
   return {};
@@ -286,7 +444,8 @@ std::expected<std::shared_ptr<const Context>, Error> make_context(const Setup& s
 const Library& openssl_library() {
   static constexpr Library library{
       .name = "openssl",
-      .capabilities = RIG_CAN_TLS12 | RIG_CAN_TLS13 | RIG_CAN_PSK | RIG_CAN_CERTIFICATES,
+      .capabilities = RIG_CAN_TLS12 | RIG_CAN_TLS13 | RIG_CAN_PSK | RIG_CAN_CERTIFICATES |
+                      RIG_CAN_RENEGOTIATE_AS_CLIENT | RIG_CAN_RENEGOTIATE_AS_SERVER | RIG_CAN_RENEGOTIATE_IN_FLIGHT,
       .version = [] { return std::string("OpenSSL ") + OpenSSL_version(OPENSSL_FULL_VERSION_STRING); },
       .make_context = make_context};
   return library;

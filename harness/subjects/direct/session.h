@@ -18,8 +18,9 @@ namespace rig::direct {
 
 // Want is why a verb is not through: the descriptor has nothing to read, or takes nothing. Each verb may want either
 // (a read writes alerts and key updates, a write reads handshakes), so the want belongs to the verb, not to a
-// direction.
-enum class Want : std::uint8_t { nothing, read, write };
+// direction. With `other` it is of no use to look at the descriptor: a read comes again when the write that is under
+// way is through, everything else when a read has been called.
+enum class Want : std::uint8_t { nothing, read, write, other };
 
 // Moved is how far a read or a write came: `bytes` of plaintext, or what it waits for, or the peer's clean end.
 struct Moved {
@@ -63,7 +64,24 @@ class Session {
   // close_notify ends our direction; no write may be under way. It is called again until it wants nothing.
   virtual std::expected<Want, Error> close_notify() noexcept = 0;
 
-  // facts are those of the handshake; call it when that is done.
+  // may_renegotiate says why a renegotiation cannot be asked for; call it when the handshake is done. Errors:
+  // unsupported, invalid_state (one is under way, or the peer has ended its stream). None of them ends the session.
+  virtual Status may_renegotiate() const noexcept {
+    return std::unexpected(Error(Code::unsupported, "the library is not asked to renegotiate here"));
+  }
+
+  // renegotiate asks for a new handshake, if may_renegotiate(): it sends the first message, as far as there is room;
+  // the rest is the work of read(), behind what the peer has sent before. Wants: `other` (nothing has happened, for a
+  // write is under way or a record was read in part; call it again), `write` (the message is cut; so is the next
+  // read's want).
+  virtual std::expected<Want, Error> renegotiate() noexcept {
+    return std::unexpected(Error(Code::unsupported, "the library is not asked to renegotiate here"));
+  }
+
+  // handshakes is how many are complete; call it when the first is.
+  virtual std::uint32_t handshakes() const noexcept { return 1; }
+
+  // facts are those of the last complete handshake; call it when the first is.
   virtual Facts facts() const = 0;
 };
 
@@ -74,6 +92,7 @@ struct Setup {
   std::uint32_t tls_min = RIG_TLS_NONE;
   std::uint32_t tls_max = RIG_TLS_NONE;
   bool verify_peer = true;
+  bool allow_renegotiation = false;
   std::string ca_pem;
   std::string certificate_pem;
   std::string private_key_pem;
@@ -107,7 +126,7 @@ class Context : public std::enable_shared_from_this<Context> {
 // Library is one TLS library. Thread: any.
 struct Library {
   const char* name;
-  std::uint32_t capabilities;  // RIG_CAN_ bits of the library's own: versions, authentication
+  std::uint32_t capabilities;  // RIG_CAN_ bits of the library's own: versions, authentication, renegotiation
   std::string (*version)();    // of the loaded library
   std::expected<std::shared_ptr<const Context>, Error> (*make_context)(const Setup& setup);
 };

@@ -27,8 +27,18 @@ Error closed_error() noexcept {
   return Error(Code::closed, "the socket is closed or closing");
 }
 
+// A write that wants nothing begins as soon as there is room.
 short event_of(Want want) noexcept {
-  return want == Want::read ? POLLIN : POLLOUT;
+  switch (want) {
+    case Want::read:
+      return POLLIN;
+    case Want::other:
+      return 0;
+    case Want::nothing:
+    case Want::write:
+      break;
+  }
+  return POLLOUT;
 }
 
 }  // namespace
@@ -106,6 +116,25 @@ Status Socket::set_paused(bool paused) noexcept {
   return {};
 }
 
+Status Socket::renegotiate() noexcept {
+  {
+    const MutexLock lock(mutex_);
+    if (phase_ == Phase::closed || closing_ != Closing::no || failure_.has_value()) {
+      return std::unexpected(closed_error());
+    }
+    if (phase_ != Phase::open) {
+      return std::unexpected(Error(Code::invalid_state, "the handshake is not done"));
+    }
+    RIG_TRY_STATUS(session_->may_renegotiate());
+    if (want_renegotiate_) {
+      return std::unexpected(Error(Code::invalid_state, "a renegotiation is under way"));
+    }
+    want_renegotiate_ = true;
+  }
+  loop_.wake();
+  return {};
+}
+
 Status Socket::half_close() noexcept {
   {
     const MutexLock lock(mutex_);
@@ -148,7 +177,7 @@ void Socket::info(rig_socket_info& info) const noexcept {
   info.psk = facts_.psk ? 1 : 0;
   info.peer_verified = facts_.peer_verified ? 1 : 0;
   info.nodelay = nodelay_ ? 1 : 0;
-  info.handshakes = facts_.tls_version != RIG_TLS_NONE ? 1 : 0;
+  info.handshakes = handshakes_;
   info.ops_pending = static_cast<std::uint32_t>(ops_.size());
   info.queued_bytes = queued_bytes_;
 }

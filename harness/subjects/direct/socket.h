@@ -9,6 +9,9 @@
 //    queued and nothing blocked writes at once.
 //  - Each verb of the session has its own Want. interest() asks the poller for what the verbs want that have something
 //    to do *now*: a want says nothing while its direction is paused, empty or over.
+//  - A renegotiation is asked for in a turn, and it is reads that carry it. The session says which of read and write
+//  has
+//    to wait for the other meanwhile (Want::other): then the turn in which the other has moved brings it back.
 //  - An op is sent from where it lies: its bytes stay there, whole and in one piece, until the library has taken them.
 //  - There is one way to the end: end_with() notes the first cause, and finish() completes every op in order, ends the
 //    session, closes the descriptor, and reports.
@@ -29,8 +32,8 @@
 namespace rig::direct {
 
 // Socket is what a rig_socket of this subject is. The verbs, their order and their answers are those of subject.h.
-// Owns: session and descriptor. Thread: send, set_paused, half_close, close and info on any; adopt, destroy and what
-// Object has on the loop's.
+// Owns: session and descriptor. Thread: send, set_paused, renegotiate, half_close, close and info on any; adopt,
+// destroy and what Object has on the loop's.
 class Socket final : public Object {
  public:
   // Parts are what a socket is made of. `place` is held until the socket is freed (a listener counts these).
@@ -48,6 +51,8 @@ class Socket final : public Object {
   void adopt(const rig_socket_callbacks& callbacks, void* user) noexcept;
   rig_send_result send(std::uint64_t token, ByteView plain, rig_error* error) noexcept RIG_EXCLUDES(mutex_);
   Status set_paused(bool paused) noexcept RIG_EXCLUDES(mutex_);
+  // renegotiate notes the wish; a turn sees to it. Errors: unsupported, invalid_state, closed.
+  Status renegotiate() noexcept RIG_EXCLUDES(mutex_);
   Status half_close() noexcept RIG_EXCLUDES(mutex_);
   void close(rig_close_mode mode) noexcept RIG_EXCLUDES(mutex_);
   void destroy() noexcept RIG_EXCLUDES(mutex_);
@@ -83,7 +88,9 @@ class Socket final : public Object {
   // socket_turn.cc: the loop's thread.
   void finish_connecting(short events) RIG_REQUIRES(mutex_);
   void shake_hands(short events) RIG_REQUIRES(mutex_);
+  bool learn_facts() RIG_REQUIRES(mutex_);
   void receive(short events) RIG_REQUIRES(mutex_);
+  void start_renegotiation() RIG_REQUIRES(mutex_);
   void transmit(short events) RIG_REQUIRES(mutex_);
   void end_our_direction() RIG_REQUIRES(mutex_);
   void end_behind_input(const Error& error) RIG_REQUIRES(mutex_);
@@ -120,6 +127,7 @@ class Socket final : public Object {
   std::optional<Error> failure_ RIG_GUARDED_BY(mutex_);
   std::optional<Error> send_failure_ RIG_GUARDED_BY(mutex_);  // known while what the peer said last is read
   Facts facts_ RIG_GUARDED_BY(mutex_);
+  std::uint32_t handshakes_ RIG_GUARDED_BY(mutex_) = 0;  // complete
   std::list<Op> ops_ RIG_GUARDED_BY(mutex_);
   std::size_t queued_bytes_ RIG_GUARDED_BY(mutex_) = 0;
   std::optional<std::size_t> refused_bytes_ RIG_GUARDED_BY(mutex_);  // the smallest op that found no room
@@ -127,6 +135,7 @@ class Socket final : public Object {
   Want read_want_ RIG_GUARDED_BY(mutex_) = Want::read;
   Want write_want_ RIG_GUARDED_BY(mutex_) = Want::nothing;
   bool read_now_ RIG_GUARDED_BY(mutex_) = false;  // the library may hold bytes of which no poller knows
+  bool want_renegotiate_ RIG_GUARDED_BY(mutex_) = false;
   bool paused_ RIG_GUARDED_BY(mutex_) = false;
   bool peer_ended_ RIG_GUARDED_BY(mutex_) = false;
   bool notified_ RIG_GUARDED_BY(mutex_) = false;  // our close_notify and FIN are sent

@@ -19,7 +19,7 @@ constexpr std::int64_t linger_delay_max_us = 50'000;
 // ready says that poll reported what a verb wants. A failure is for whichever verb asks next.
 bool ready(short events, Want want) noexcept {
   constexpr short failed = POLLERR | POLLHUP | POLLNVAL;
-  return (events & (failed | (want == Want::read ? POLLIN : POLLOUT))) != 0;
+  return want != Want::other && (events & (failed | (want == Want::read ? POLLIN : POLLOUT))) != 0;
 }
 
 }  // namespace
@@ -39,6 +39,7 @@ void Socket::turn(short events, std::int64_t now_us) {
   finish_connecting(events);
   shake_hands(events);
   receive(events);
+  start_renegotiation();
   transmit(events);
   progress_close(now_us);
   tell_writable();
@@ -72,10 +73,7 @@ void Socket::shake_hands(short events) {
   if (handshake_want_ != Want::nothing) {
     return;
   }
-  try {
-    facts_ = session_->facts();
-  } catch (const std::bad_alloc&) {
-    end_with(Error(Code::no_memory, "no memory for what was negotiated"));
+  if (!learn_facts()) {
     return;
   }
   phase_ = Phase::open;
@@ -84,6 +82,22 @@ void Socket::shake_hands(short events) {
   mutex_.unlock();
   callbacks_.connected(user_, nullptr);
   mutex_.lock();
+}
+
+// Reads back what was negotiated, if that is news.
+bool Socket::learn_facts() {
+  const std::uint32_t handshakes = session_->handshakes();
+  if (handshakes == handshakes_) {
+    return true;
+  }
+  try {
+    facts_ = session_->facts();
+  } catch (const std::bad_alloc&) {
+    end_with(Error(Code::no_memory, "no memory for what was negotiated"));
+    return false;
+  }
+  handshakes_ = handshakes;
+  return true;
 }
 
 void Socket::receive(short events) {
@@ -103,8 +117,11 @@ void Socket::receive(short events) {
       end_with(send_failure_.value_or(moved.error()));
       return;
     }
-    if (write_want_ == Want::read) {
+    if (write_want_ == Want::read || write_want_ == Want::other) {
       write_want_ = Want::nothing;  // what the write waits for may have been read here
+    }
+    if (!learn_facts()) {
+      return;
     }
     read_want_ = moved->want == Want::nothing ? Want::read : moved->want;
     if (moved->want != Want::nothing) {
@@ -126,6 +143,23 @@ void Socket::receive(short events) {
   read_now_ = true;  // left early: the library may hold bytes
 }
 
+// Also while the app has paused: what is found on the way stays in the library.
+void Socket::start_renegotiation() {
+  if (!want_renegotiate_ || phase_ != Phase::open || over() || closing_ != Closing::no || peer_ended_) {
+    return;
+  }
+  const auto want = session_->renegotiate();
+  if (!want.has_value()) {
+    end_with(want.error());
+    return;
+  }
+  want_renegotiate_ = *want == Want::other;
+  if (!want_renegotiate_) {
+    read_want_ = *want == Want::write ? Want::write : Want::read;
+    read_now_ = read_want_ == Want::read;  // the library may have come upon something
+  }
+}
+
 void Socket::transmit(short events) {
   const bool at_once = write_want_ == Want::nothing && loop_.fast_track();
   if (!writing() || (!at_once && !ready(events, write_want_))) {
@@ -143,6 +177,14 @@ void Socket::transmit(short events) {
     const Op op = pop_front();
     budget -= std::min(budget, op.size);
     report_sent(op, nullptr);
+    start_renegotiation();
+    if (read_want_ == Want::other) {
+      read_want_ = Want::read;
+      read_now_ = true;  // in the next turn, ahead of the next op
+      if (reading()) {
+        return;
+      }
+    }
   }
   end_our_direction();
 }

@@ -38,12 +38,13 @@ inline constexpr rig_socket_callbacks counting{
 
 // Ends is a client and a server of `library` on one loop, connected. until() takes turns until a condition holds.
 struct Ends : Told {
-  explicit Ends(const char* library) {
+  explicit Ends(const char* library, bool renegotiation = false, std::uint32_t tls = RIG_TLS_1_2) {
     const Psk key = test_psk();
     const rig_loop_config loop_config{.poller = RIG_POLLER_POLL, .fast_track = 1};
     rig_context_config config{};
     config.library = library;
-    config.tls_min = config.tls_max = RIG_TLS_1_2;
+    config.tls_min = config.tls_max = tls;
+    config.allow_renegotiation = renegotiation ? 1 : 0;
     config.psk_identity = key.identity.c_str();
     config.psk = key.key.data();
     config.psk_bytes = key.key.size();
@@ -73,6 +74,12 @@ struct Ends : Told {
     subject.loop_destroy(loop);
     subject.context_destroy(client_context);
     subject.context_destroy(server_context);
+  }
+
+  std::uint32_t handshakes(rig_socket* socket) const {
+    rig_socket_info info{};
+    subject.info(socket, &info);
+    return info.handshakes;
   }
 
   template <class Condition>

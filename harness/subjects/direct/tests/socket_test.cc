@@ -25,8 +25,10 @@ struct Script {
   NativeHandle handle;
   std::deque<Moved> reads;
   std::deque<Moved> writes;
+  std::deque<Want> renegotiations;
   std::vector<Written> written;
   int reads_asked = 0;
+  int renegotiations_asked = 0;
   bool notified = false;
   bool descriptor_lived = false;  // when the session was freed
 };
@@ -39,24 +41,30 @@ class ScriptedSession final : public Session {
   std::expected<Want, Error> handshake() noexcept override { return Want::nothing; }
   std::expected<Moved, Error> read(MutableBytes) noexcept override {
     ++script_.reads_asked;
-    return next(script_.reads, {.want = Want::read});
+    return next(script_.reads, Moved{.want = Want::read});
   }
   std::expected<Moved, Error> write(ByteView plain) noexcept override {
     script_.written.push_back({plain.data(), plain.size()});
-    return next(script_.writes, {.bytes = plain.size()});
+    return next(script_.writes, Moved{.bytes = plain.size()});
   }
   std::expected<Want, Error> close_notify() noexcept override {
     script_.notified = true;
     return Want::nothing;
   }
+  Status may_renegotiate() const noexcept override { return {}; }
+  std::expected<Want, Error> renegotiate() noexcept override {
+    ++script_.renegotiations_asked;
+    return next(script_.renegotiations, Want::nothing);
+  }
   Facts facts() const override { return {.tls_version = RIG_TLS_1_2, .cipher = "none"}; }
 
  private:
-  static Moved next(std::deque<Moved>& answers, Moved otherwise) {
+  template <class Answer>
+  static Answer next(std::deque<Answer>& answers, Answer otherwise) {
     if (answers.empty()) {
       return otherwise;
     }
-    const Moved answer = answers.front();
+    const Answer answer = answers.front();
     answers.pop_front();
     return answer;
   }
@@ -203,6 +211,60 @@ TEST_F(DirectSocket, a_send_behind_one_that_is_blocked_waits_for_its_turn) {
   EXPECT_EQ(script_.written.size(), 1U);
   turn();
   EXPECT_EQ(seen_.sent, (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(DirectSocket, a_write_that_waits_for_the_reads_is_not_polled_for_and_comes_again_behind_one) {
+  script_.writes = {{.want = Want::other}};
+  EXPECT_EQ(send(1, "op"), RIG_SEND_PENDING);
+  EXPECT_EQ(events(), POLLIN);
+  socket_->set_paused(true);
+  EXPECT_EQ(events(), 0);
+  turn();
+  EXPECT_EQ(script_.written.size(), 1U);
+  socket_->set_paused(false);
+  turn();
+  EXPECT_EQ(script_.written.size(), 2U);
+  EXPECT_EQ(seen_.sent, std::vector<std::uint64_t>{1});
+}
+
+TEST_F(DirectSocket, a_read_that_waits_for_the_write_comes_behind_the_op_and_ahead_of_the_next) {
+  script_.writes = {{.want = Want::write}, {.want = Want::write}};
+  script_.reads = {{.want = Want::other}};
+  EXPECT_EQ(send(1, "first"), RIG_SEND_PENDING);
+  EXPECT_EQ(send(2, "second"), RIG_SEND_PENDING);
+  socket_->set_paused(false);
+  turn();
+  EXPECT_EQ(events(), POLLOUT) << "what there is to read is kept for later";
+  const int before = script_.reads_asked;
+  turn();
+  EXPECT_EQ(seen_.sent, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(script_.reads_asked, before);
+  turn();
+  EXPECT_EQ(script_.reads_asked, before + 1);
+  EXPECT_EQ(seen_.sent, (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(DirectSocket, a_renegotiation_is_begun_in_a_turn_behind_the_op_that_is_under_way) {
+  script_.writes = {{.want = Want::write}, {.want = Want::write}};
+  script_.renegotiations = {Want::other};
+  EXPECT_EQ(send(1, "op"), RIG_SEND_PENDING);
+  ASSERT_TRUE(socket_->renegotiate().has_value());
+  EXPECT_EQ(script_.renegotiations_asked, 0);
+  EXPECT_EQ(socket_->renegotiate().error().code(), Code::invalid_state);
+  turn();
+  EXPECT_EQ(script_.renegotiations_asked, 1);
+  turn();
+  EXPECT_EQ(seen_.sent, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(script_.renegotiations_asked, 2);
+  turn();
+  EXPECT_EQ(script_.renegotiations_asked, 2);
+}
+
+TEST_F(DirectSocket, the_first_message_of_a_renegotiation_that_is_cut_makes_the_read_want_to_write) {
+  script_.renegotiations = {Want::write};
+  ASSERT_TRUE(socket_->renegotiate().has_value());
+  turn();
+  EXPECT_EQ(events(), POLLOUT);
 }
 
 TEST_F(DirectSocketThroughPoller, no_send_completes_at_once_without_a_fast_track) {
