@@ -118,7 +118,8 @@ bool Run::is_unprovoked(const Connection& connection, const End& end, const Erro
 }
 
 // A side that tells of an orderly end while its peer meets a reset that the scenario does not foresee has closed its
-// descriptor too early: what it had sent may be lost, its close_notify with it.
+// descriptor too early: what it had sent may be lost, its close_notify with it. Whoever has heard that sends to
+// somebody who has left, and a reset is the answer.
 bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
   const End* const peer = peer_of(end);
   const auto told = end.closed_outcome().error;
@@ -128,7 +129,7 @@ bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
   }
   const bool orderly_peer = peer->connected() && peer->closed_outcome().came &&
                             !peer->closed_outcome().error.has_value() && !peer->aborted_itself();
-  return orderly_peer && end.connected() && !strikes_either(scenario_, end, peer) &&
+  return orderly_peer && end.connected() && !end.ended() && !strikes_either(scenario_, end, peer) &&
          kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(false);
 }
 
