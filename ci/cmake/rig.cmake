@@ -200,6 +200,7 @@ function(rig_tls_library name version include)
     endif()
   endforeach()
   message(STATUS "TLS library: ${name} ${version}, of ${found}")
+  set_property(GLOBAL PROPERTY RIG_TLS_VERSION_${name} "${version}")
 endfunction()
 
 # tls_backend records the library; backends/CMakeLists.txt generates the list that rig::backends() returns.
