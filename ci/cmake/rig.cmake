@@ -35,8 +35,10 @@ endif()
 
 # A search of CMake's remembers what it found, and would go on with it.
 if(DEFINED RIG_TLS_PREFIX_SEARCHED AND NOT RIG_TLS_PREFIX STREQUAL RIG_TLS_PREFIX_SEARCHED)
+  set(asked "${RIG_TLS_PREFIX}")
+  set_property(CACHE RIG_TLS_PREFIX PROPERTY VALUE "${RIG_TLS_PREFIX_SEARCHED}")  # so that the directory stays usable
   message(FATAL_ERROR "this build directory has the TLS libraries of RIG_TLS_PREFIX='${RIG_TLS_PREFIX_SEARCHED}', and "
-    "'${RIG_TLS_PREFIX}' is asked for; name another directory with -B, or remove CMakeCache.txt from this one")
+    "'${asked}' is asked for; name another directory with -B, or remove CMakeCache.txt from this one")
 endif()
 set(RIG_TLS_PREFIX_SEARCHED "${RIG_TLS_PREFIX}" CACHE INTERNAL "what the TLS libraries were looked for in")
 foreach(prefix IN LISTS RIG_TLS_PREFIX)
