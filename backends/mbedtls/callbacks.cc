@@ -1,11 +1,35 @@
 // What the library calls back into: transport, certificates, names, keys, sessions.
 #include <algorithm>
 #include <new>
+#include <tuple>
 
 #include "backends/mbedtls/engine.h"
 #include "backends/mbedtls/verify.h"
+#include "harness/base/check.h"
 
 namespace rig::mbedtls {
+namespace {
+
+// key_log_label is the word of the NSS key log format; empty for what has none there.
+constexpr std::string_view key_log_label(Secret kind) noexcept {
+  switch (kind) {
+    case Secret::master:
+      return "CLIENT_RANDOM";
+    case Secret::client_handshake:
+      return "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
+    case Secret::server_handshake:
+      return "SERVER_HANDSHAKE_TRAFFIC_SECRET";
+    case Secret::client_traffic:
+      return "CLIENT_TRAFFIC_SECRET_0";
+    case Secret::server_traffic:
+      return "SERVER_TRAFFIC_SECRET_0";
+    case Secret::other:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
 
 // Hooks are the C faces of the on_... members. `self` is the engine.
 struct MbedtlsEngine::Hooks {
@@ -23,10 +47,8 @@ struct MbedtlsEngine::Hooks {
   static int server_name(void* self, mbedtls_ssl_context*, const unsigned char* name, size_t size) noexcept {
     return engine(self).on_server_name({name, size});
   }
-  static int keys(void* self, const unsigned char* master, const unsigned char*, size_t, size_t, size_t,
-                  const unsigned char client_random[32], const unsigned char[32], mbedtls_tls_prf_types) noexcept {
-    engine(self).on_keys(master, client_random);
-    return 0;
+  static void secret(void* self, Secret kind, ByteView secret, const unsigned char* client_random) noexcept {
+    engine(self).on_secret(kind, secret, client_random);
   }
   static int write_ticket(void* self, const mbedtls_ssl_session* session, unsigned char* start,
                           const unsigned char* end, size_t* bytes, uint32_t* lifetime) noexcept {
@@ -39,15 +61,18 @@ struct MbedtlsEngine::Hooks {
     }
     return code;
   }
-  static int cache_get(void* self, mbedtls_ssl_session* session) noexcept {
-    const int code = engine(self).context_->cache_get(session);
+  // 3.6 names the session's id in front of it; 2.28 does not.
+  template <typename... Id>
+  static int cache_get(void* self, Id... id_and_session) noexcept {
+    const int code = engine(self).context_->cache_get(id_and_session...);
     if (code == 0) {
-      engine(self).on_offer(*session);
+      engine(self).on_offer(*std::get<sizeof...(Id) - 1>(std::tuple(id_and_session...)));
     }
     return code;
   }
-  static int cache_set(void* self, const mbedtls_ssl_session* session) noexcept {
-    return engine(self).context_->cache_set(session);
+  template <typename... Id>
+  static int cache_set(void* self, Id... id_and_session) noexcept {
+    return engine(self).context_->cache_set(id_and_session...);
   }
 };
 
@@ -55,7 +80,7 @@ void MbedtlsEngine::set_hooks() noexcept {
   mbedtls_ssl_config* const config = material_->config.get();
   mbedtls_ssl_set_bio(ssl_.get(), this, Hooks::send, Hooks::receive, nullptr);
   mbedtls_ssl_conf_verify(config, Hooks::certificate, this);
-  mbedtls_ssl_conf_export_keys_ext_cb(config, Hooks::keys, this);
+  export_secrets<Hooks::secret>(ssl_.get(), config, this);
   if (client()) {
     return;
   }
@@ -71,8 +96,10 @@ int MbedtlsEngine::on_send(ByteView record) noexcept {
     // Nothing follows our close_notify. What the library answers to a peer that has not yet seen it goes nowhere.
     return static_cast<int>(record.size());
   }
-  if (backlog_ == 0 && record[0] == MBEDTLS_SSL_MSG_ALERT) {
-    sent_alert_ = record.size() == 7 ? record[6] : -1;
+  if (const auto pending = pending_alert(*ssl_.get()); pending.has_value()) {
+    sent_alert_ = pending;  // also if it is the rest of one for which there was no room at first
+  } else if (backlog_ == 0 && ssl_->MBEDTLS_PRIVATE(out_msgtype) == MBEDTLS_SSL_MSG_ALERT) {
+    sent_alert_ = record[0] == MBEDTLS_SSL_MSG_ALERT && record.size() == 7 ? record[6] : -1;
   }
   // While established the library sends nothing of its own but alerts; one that meets a backlog flushes that backlog,
   // reports success, and is forgotten.
@@ -89,6 +116,9 @@ int MbedtlsEngine::on_send(ByteView record) noexcept {
 int MbedtlsEngine::on_receive(MutableBytes room) noexcept {
   if (!reads_) {
     return MBEDTLS_ERR_SSL_WANT_READ;  // only handshake() and read() take input
+  }
+  if (!client() && !handshake_done_ && backlog_ == 0) {
+    use_traffic_keys(*ssl_.get());
   }
   if (unread() == 0) {
     if (input_ended_) {
@@ -132,27 +162,32 @@ int MbedtlsEngine::on_server_name(ByteView name) noexcept {
   }
 }
 
-void MbedtlsEngine::on_keys(const unsigned char* master, const unsigned char* client_random) noexcept {
-  resuming_ = offered_ && std::equal(offered_master_.begin(), offered_master_.end(), master);
-  if (!context_->config().key_log) {
+void MbedtlsEngine::on_secret(Secret kind, ByteView secret, const unsigned char* client_random) noexcept {
+  if (kind == Secret::master) {
+    resuming_ = offered_ && std::ranges::equal(offered_master_, secret);
+  }
+  const std::string_view label = key_log_label(kind);
+  if (!context_->config().key_log || label.empty()) {
     return;
   }
-  static constexpr std::string_view label = "CLIENT_RANDOM ";
+  static constexpr std::size_t label_bytes_max = 32;
   static constexpr std::size_t random_bytes = 32;
-  std::array<char, label.size() + 2 * random_bytes + 1 + 2 * master_bytes> line;
+  static constexpr std::size_t secret_bytes_max = 64;
+  RIG_CHECK(secret.size() <= secret_bytes_max && label.size() <= label_bytes_max);
+  std::array<char, label_bytes_max + 1 + 2 * random_bytes + 1 + 2 * secret_bytes_max> line;
   auto at = std::ranges::copy(label, line.begin()).out;
   const auto put = [&at](ByteView bytes) {
     static constexpr std::string_view digits = "0123456789abcdef";
+    *at++ = ' ';
     for (const std::uint8_t byte : bytes) {
       *at++ = digits[byte >> 4];
       *at++ = digits[byte & 15];
     }
   };
   put({client_random, random_bytes});
-  *at++ = ' ';
-  put({master, master_bytes});
+  put(secret);
   try {
-    context_->config().key_log({line.data(), line.size()});
+    context_->config().key_log({line.data(), static_cast<std::size_t>(at - line.begin())});
   } catch (const std::bad_alloc&) {
     hook_failure_ = Error(Code::no_memory, "no memory to log the keys");
   } catch (...) {
@@ -162,7 +197,7 @@ void MbedtlsEngine::on_keys(const unsigned char* master, const unsigned char* cl
 }
 
 void MbedtlsEngine::on_offer(const mbedtls_ssl_session& session) noexcept {
-  std::copy_n(session.MBEDTLS_PRIVATE(master), master_bytes, offered_master_.begin());
+  std::copy_n(session.MBEDTLS_PRIVATE(master), master_bytes, offered_master_.begin());  // none under TLS 1.3
   offered_ = true;
 }
 

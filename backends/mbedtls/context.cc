@@ -10,9 +10,14 @@
 namespace rig::mbedtls {
 namespace {
 
-// The suites for a pre-shared key, best first. There is no ECDHE-PSK suite with AES-GCM in 2.28; plain PSK with
-// AES-128-GCM is known to OpenSSL and GnuTLS as well, and is the fastest handshake of all.
+// The suites for a pre-shared key, best first; TLS 1.3 takes such a key with SHA-256 only. For TLS 1.2 the library has
+// no ECDHE-PSK suite with AES-GCM; plain PSK with AES-128-GCM is known to OpenSSL and GnuTLS as well, and is the
+// fastest handshake of all.
 constexpr int psk_suites[] = {
+#if defined(MBEDTLS_TLS1_3_AES_128_GCM_SHA256)
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+#endif
     MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
     MBEDTLS_TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
     MBEDTLS_TLS_PSK_WITH_AES_256_GCM_SHA384,
@@ -21,11 +26,6 @@ constexpr int psk_suites[] = {
     MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256,
     0,
 };
-
-// A server of 2.28 takes the first curve of its list that the client has, and the list it has by itself begins with the
-// largest: a key exchange costs ten times what it costs on P-256.
-constexpr mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
-                                           MBEDTLS_ECP_DP_NONE};
 
 // ticket_lifetime_s is how long a session can be taken up again. Units: seconds.
 constexpr std::uint32_t ticket_lifetime_s = 86400;
@@ -115,10 +115,10 @@ std::expected<std::unique_ptr<TlsEngine>, Error> MbedtlsContext::make_engine(con
 
 Status MbedtlsContext::check() const {
   const bool server = config_.role == Role::server;
-  if (config_.version_min == TlsVersion::tls13) {
+  if (config_.version_min == TlsVersion::tls13 && !has_tls13) {
     return std::unexpected(Error(Code::unsupported, "this mbedTLS has no TLS 1.3: TLS 1.2 is its highest version"));
   }
-  if (config_.version_max == TlsVersion::none) {
+  if (config_.version_min == TlsVersion::none || config_.version_max < config_.version_min) {
     return invalid("the highest TLS version is below the lowest");
   }
   if (config_.psk.has_value()) {
@@ -168,12 +168,12 @@ Status MbedtlsContext::load(Material& material) const {
   RIG_TRY_STATUS(
       parse_certificates(material.chain, config_.credentials->certificate_chain_pem, "reading the certificate chain"));
   const std::string& key = config_.credentials->private_key_pem;
-  int code = mbedtls_pk_parse_key(material.key.get(), reinterpret_cast<const unsigned char*>(key.c_str()),
-                                  key.size() + 1, nullptr, 0);
+  int code = parse_key(material.key.get(), {reinterpret_cast<const unsigned char*>(key.c_str()), key.size() + 1},
+                       material.drbg.get());
   if (code != 0) {
     return std::unexpected(library_error(Code::invalid_argument, "reading the private key", code));
   }
-  code = mbedtls_pk_check_pair(&material.chain->pk, material.key.get());
+  code = check_pair(&material.chain->pk, material.key.get(), material.drbg.get());
   if (code != 0) {
     return std::unexpected(library_error(Code::invalid_argument, "matching the private key and the certificate", code));
   }
@@ -188,11 +188,9 @@ Status MbedtlsContext::configure(Material& material) const {
   if (code != 0) {
     return std::unexpected(library_error(Code::internal, "making a configuration", code));
   }
-  // A higher maximum than the library has (3, 4 on 2.28) crashes it in the first handshake.
-  mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-  mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+  configure_versions(config, config_.version_min, version_max());
   mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, material.drbg.get());
-  mbedtls_ssl_conf_curves(config, curves);
+  configure_groups(config);
   mbedtls_ssl_conf_authmode(config, auth_mode(config_));
   mbedtls_ssl_conf_ca_chain(config, verifies() ? material.authorities.get() : nullptr, nullptr);
   if (config_.psk.has_value()) {
@@ -220,6 +218,7 @@ Status MbedtlsContext::configure(Material& material) const {
       config, config_.session_tickets ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
   mbedtls_ssl_conf_renegotiation(
       config, config_.allow_renegotiation ? MBEDTLS_SSL_RENEGOTIATION_ENABLED : MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+  configure_tls13(config, config_.psk.has_value(), has_tls13_tickets());
   // By default a connection dies if 16 records arrive between a request for renegotiation and its answer. A peer that
   // has a full send queue is no peer that refuses.
   mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
@@ -235,11 +234,15 @@ std::expected<std::unique_ptr<Material>, Error> MbedtlsContext::take_material() 
       spare_ = std::move(material->next);
     }
   }
-  if (material == nullptr) {
+  const bool is_new = material == nullptr;
+  if (is_new) {
     material.reset(new (std::nothrow) Material);
     if (material == nullptr) {
       return std::unexpected(Error(Code::no_memory, "no memory for an engine"));
     }
+  }
+  RIG_TRY_STATUS(seed(material->drbg, material->entropy));
+  if (is_new) {
     Status ready = load(*material);
     if (ready.has_value()) {
       ready = configure(*material);
@@ -250,7 +253,6 @@ std::expected<std::unique_ptr<Material>, Error> MbedtlsContext::take_material() 
                                      : ready.error());
     }
   }
-  RIG_TRY_STATUS(seed(material->drbg, material->entropy));
   return material;
 }
 
@@ -269,16 +271,6 @@ int MbedtlsContext::write_ticket(const mbedtls_ssl_session* session, unsigned ch
 int MbedtlsContext::parse_ticket(mbedtls_ssl_session* session, unsigned char* ticket, size_t bytes) const noexcept {
   MutexLock lock(resumption_mutex_);
   return mbedtls_ssl_ticket_parse(resumption_.tickets.get(), session, ticket, bytes);
-}
-
-int MbedtlsContext::cache_get(mbedtls_ssl_session* session) const noexcept {
-  MutexLock lock(resumption_mutex_);
-  return mbedtls_ssl_cache_get(resumption_.cache.get(), session);
-}
-
-int MbedtlsContext::cache_set(const mbedtls_ssl_session* session) const noexcept {
-  MutexLock lock(resumption_mutex_);
-  return mbedtls_ssl_cache_set(resumption_.cache.get(), session);
 }
 
 }  // namespace rig::mbedtls

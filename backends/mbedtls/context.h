@@ -47,13 +47,29 @@ class MbedtlsContext final : public Context, public std::enable_shared_from_this
   // give_back takes the material of an engine that has ended.
   void give_back(std::unique_ptr<Material> material) const noexcept;
 
+  // version_max is the highest version that is negotiated.
+  TlsVersion version_max() const noexcept { return has_tls13 ? config_.version_max : TlsVersion::tls12; }
+
+  // has_tls13_tickets is true if sessions of TLS 1.3 can be taken up again. Its tickets hold no certificate of the
+  // peer, so that a server that asks for one makes a full handshake each time; and a pre-shared key is as cheap as a
+  // ticket.
+  bool has_tls13_tickets() const noexcept {
+    return config_.session_tickets && !config_.psk.has_value() && (config_.role == Role::client || !verifies());
+  }
+
   // write_ticket, parse_ticket, cache_get and cache_set are the library's functions of these names over the context's
   // own keys and cache, one thread at a time. Errors: the library's codes.
   int write_ticket(const mbedtls_ssl_session* session, unsigned char* start, const unsigned char* end, size_t* bytes,
                    uint32_t* lifetime) const noexcept;
   int parse_ticket(mbedtls_ssl_session* session, unsigned char* ticket, size_t bytes) const noexcept;
-  int cache_get(mbedtls_ssl_session* session) const noexcept;
-  int cache_set(const mbedtls_ssl_session* session) const noexcept;
+  int cache_get(auto... arguments) const noexcept {
+    MutexLock lock(resumption_mutex_);
+    return mbedtls_ssl_cache_get(resumption_.cache.get(), arguments...);
+  }
+  int cache_set(auto... arguments) const noexcept {
+    MutexLock lock(resumption_mutex_);
+    return mbedtls_ssl_cache_set(resumption_.cache.get(), arguments...);
+  }
 
   // MbedtlsContext is made by make() only.
   explicit MbedtlsContext(const ContextConfig& config);

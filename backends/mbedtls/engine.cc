@@ -17,8 +17,8 @@ namespace {
 // every few records keeps the cost per byte constant.
 constexpr std::size_t compact_bytes_min = 65536;
 
-// The first byte of an exported session says whether its certificate was verified: the library's own record of that
-// reads "no fault found" also where nothing was looked for.
+// An exported session begins with a byte that says whether the certificate was verified (the library's own record of
+// that reads "no fault found" also where nothing was looked for), a byte of length, and the host in that length.
 constexpr std::uint8_t verified_mark = 'V';
 constexpr std::uint8_t unverified_mark = 'U';
 
@@ -92,13 +92,19 @@ Status MbedtlsEngine::offer_session(ByteView exported) {
   if (exported[0] != verified_mark && exported[0] != unverified_mark) {
     return refused(Code::invalid_argument, "the session to resume is none of this backend");
   }
+  const std::size_t host_bytes = exported.size() < 2 ? 0 : exported[1];
+  if (exported.size() < 2 + host_bytes) {
+    return refused(Code::invalid_argument, "the session to resume is cut off");
+  }
+  const ByteView saved = exported.subspan(2 + host_bytes);
   Session session;
-  int code = mbedtls_ssl_session_load(session.get(), exported.data() + 1, exported.size() - 1);
+  int code = mbedtls_ssl_session_load(session.get(), saved.data(), saved.size());
   if (code != 0) {
     return std::unexpected(library_error(Code::invalid_argument, "reading the session to resume", code));
   }
   const bool safe = exported[0] == verified_mark || !context_->verifies();
-  if (!context_->config().session_tickets || !safe || !session_fits(*session.get())) {
+  const bool fits = session_fits(*session.get(), as_text(exported.subspan(2, host_bytes)));
+  if (!context_->config().session_tickets || !safe || !fits) {
     return {};  // a full handshake asks everything again
   }
   code = mbedtls_ssl_set_session(ssl_.get(), session.get());
@@ -107,12 +113,22 @@ Status MbedtlsEngine::offer_session(ByteView exported) {
     return std::unexpected(library_error(Code::no_memory, "offering the session to resume", code));
   }
   on_offer(*session.get());
+  offered_verified_ = exported[0] == verified_mark;
   return {};
 }
 
 // session_fits keeps a resumption from going round the checks of a full handshake: the certificate of the session must
-// be issued to the host that is asked for this time.
-bool MbedtlsEngine::session_fits(const mbedtls_ssl_session& session) const noexcept {
+// be issued to the host that is asked for this time. A session of TLS 1.3 has no certificate in it, and is good for the
+// `host` that it was made with.
+bool MbedtlsEngine::session_fits(const mbedtls_ssl_session& session, std::string_view host) const noexcept {
+  const ContextConfig& config = context_->config();
+  const TlsVersion version = version_of(session);
+  if (version < config.version_min || version > context_->version_max()) {
+    return false;
+  }
+  if (version == TlsVersion::tls13) {
+    return !config.psk.has_value() && host == host_;
+  }
   const auto* suite = mbedtls_ssl_ciphersuite_from_id(session.MBEDTLS_PRIVATE(ciphersuite));
   if (suite == nullptr || (mbedtls_ssl_ciphersuite_uses_psk(suite) != 0) != context_->config().psk.has_value()) {
     return false;
@@ -144,7 +160,7 @@ Status MbedtlsEngine::established() const {
 
 // finished_due is true between our ChangeCipherSpec and our Finished: only Finished may be encrypted next.
 bool MbedtlsEngine::finished_due() const noexcept {
-  return state() == (client() ? MBEDTLS_SSL_CLIENT_FINISHED : MBEDTLS_SSL_SERVER_FINISHED);
+  return !tls13() && state() == (client() ? MBEDTLS_SSL_CLIENT_FINISHED : MBEDTLS_SSL_SERVER_FINISHED);
 }
 
 void MbedtlsEngine::enter() noexcept {
@@ -189,10 +205,16 @@ void MbedtlsEngine::note_handshake() noexcept {
     session_seen_ = session;
     asked_ = false;
     ++facts_.handshakes;
+    const bool has_certificate = mbedtls_ssl_get_peer_cert(ssl_.get()) != nullptr;
+    if (tls13()) {
+      // A server sends its certificate in each handshake but a resumed one. That a ticket could be read is all that a
+      // server of the library tells: it goes on with it, or fails.
+      resuming_ = offered_ && !(client() && has_certificate);
+    }
     facts_.resumed = resuming_;
     // Read at once: within a renegotiation the library forgets the certificate before there is a new one.
-    facts_.peer_verified = context_->verifies() && mbedtls_ssl_get_peer_cert(ssl_.get()) != nullptr &&
-                           mbedtls_ssl_get_verify_result(ssl_.get()) == 0;
+    facts_.peer_verified = context_->verifies() && (has_certificate ? mbedtls_ssl_get_verify_result(ssl_.get()) == 0
+                                                                    : tls13() && resuming_ && offered_verified_);
     cipher_ = mbedtls_ssl_get_ciphersuite(ssl_.get());
     alpn_ = mbedtls_ssl_get_alpn_protocol(ssl_.get());
   }
@@ -226,6 +248,9 @@ std::unexpected<Error> MbedtlsEngine::fail(int code) {
                     .host = host_};
   if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
     evidence.received_alert = ssl_->MBEDTLS_PRIVATE(in_msg)[1];
+  } else if (code == MBEDTLS_ERR_SSL_INVALID_MAC && !handshake_done_ && plain_alert(*ssl_.get()).has_value()) {
+    evidence.received_alert = plain_alert(*ssl_.get());
+    code = MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
   }
   if (sent_alert_.value_or(-1) >= 0) {
     evidence.sent_alert = sent_alert_;
@@ -275,7 +300,7 @@ std::expected<Need, Error> MbedtlsEngine::handshake(CipherOut& out) {
   }
   const Verb verb(*this, out, true);
   enter();
-  const int code = mbedtls_ssl_handshake(ssl_.get());
+  const int code = cause_of(*ssl_.get(), mbedtls_ssl_handshake(ssl_.get()));
   if (hook_failure_.has_value()) {
     return fail(*hook_failure_);
   }
@@ -378,7 +403,8 @@ std::expected<ReadStep, Error> MbedtlsEngine::read(MutableBytes plain, CipherOut
   // Each turn consumes a record of the input, so there is a last one.
   for (;;) {
     enter();
-    const int code = mbedtls_ssl_read(ssl_.get(), plain.data(), std::min<std::size_t>(plain.size(), INT_MAX));
+    const std::size_t room = std::min<std::size_t>(plain.size(), INT_MAX);
+    const int code = cause_of(*ssl_.get(), mbedtls_ssl_read(ssl_.get(), plain.data(), room));
     if (hook_failure_.has_value()) {
       return fail(*hook_failure_);
     }
@@ -405,6 +431,8 @@ std::expected<ReadStep, Error> MbedtlsEngine::read(MutableBytes plain, CipherOut
         return ReadStep{.need = owed_ || backlog_ > pending_.cipher ? Need::room : Need::input};
       case MBEDTLS_ERR_SSL_WAITING_SERVER_HELLO_RENEGO:
         break;  // application data came first; it is delivered in the next turn
+      case ticket_received:
+        break;  // session() takes it out
       case MBEDTLS_ERR_SSL_WANT_WRITE:
         return ReadStep{.need = Need::room};
       case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
@@ -427,6 +455,9 @@ std::expected<Need, Error> MbedtlsEngine::renegotiate(CipherOut& out) {
     // Coming again through the library would ask a second time if a read had meanwhile pushed the first message out.
     start_cut_ = !flush();
     return start_cut_ ? Need::room : Need::nothing;
+  }
+  if (tls13()) {
+    return refused(Code::unsupported, "TLS 1.3 has no renegotiation");
   }
   // While it is disabled the library starts all the same, and blocks every write for good.
   if (!context_->config().allow_renegotiation) {
@@ -473,7 +504,7 @@ std::expected<Need, Error> MbedtlsEngine::renegotiate(CipherOut& out) {
 
 std::expected<Need, Error> MbedtlsEngine::update_keys(CipherOut&) {
   RIG_TRY_STATUS(usable());
-  return refused(Code::unsupported, "TLS 1.2 has no key update, and this mbedTLS has no TLS 1.3");
+  return refused(Code::unsupported, "TLS 1.2 has no key update, and mbedTLS starts none under TLS 1.3");
 }
 
 std::expected<Need, Error> MbedtlsEngine::close_notify(CipherOut& out) {
@@ -516,7 +547,7 @@ Facts MbedtlsEngine::facts() const {
   if (!handshake_done_) {
     return facts;
   }
-  facts.version = TlsVersion::tls12;
+  facts.version = tls13() ? TlsVersion::tls13 : TlsVersion::tls12;
   facts.psk = context_->config().psk.has_value();
   try {
     facts.cipher = cipher_;
@@ -528,7 +559,7 @@ Facts MbedtlsEngine::facts() const {
   return facts;
 }
 
-std::expected<Bytes, Error> MbedtlsEngine::session() {
+std::expected<Bytes, Error> MbedtlsEngine::session() try {
   RIG_TRY_STATUS(usable());
   if (!client()) {
     return refused(Code::unsupported, "sessions are exported by the client's side");
@@ -538,23 +569,27 @@ std::expected<Bytes, Error> MbedtlsEngine::session() {
   }
   Session session;
   int code = mbedtls_ssl_get_session(ssl_.get(), session.get());
+  if (has_tls13 && code == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE) {
+    return exported_;  // no other has come since
+  }
   if (code != 0) {
     return fail(library_error(Code::no_memory, "copying the session", code));  // as in offer_session()
   }
-  if (session->MBEDTLS_PRIVATE(ticket_len) == 0 && session->MBEDTLS_PRIVATE(id_len) == 0) {
+  const bool has_id = !tls13() && session->MBEDTLS_PRIVATE(id_len) != 0;
+  if (session->MBEDTLS_PRIVATE(ticket_len) == 0 && !has_id) {
     return Bytes();
   }
-  try {
-    std::size_t bytes = 0;
-    mbedtls_ssl_session_save(session.get(), nullptr, 0, &bytes);  // says how many there are
-    Bytes exported(1 + bytes);
-    exported[0] = facts_.peer_verified ? verified_mark : unverified_mark;
-    code = mbedtls_ssl_session_save(session.get(), exported.data() + 1, bytes, &bytes);
-    RIG_CHECK(code == 0);
-    return exported;
-  } catch (const std::bad_alloc&) {
-    return fail(Error(Code::no_memory, "no memory for the session"));
-  }
+  std::size_t bytes = 0;
+  mbedtls_ssl_session_save(session.get(), nullptr, 0, &bytes);  // says how many there are
+  exported_.assign({facts_.peer_verified ? verified_mark : unverified_mark, static_cast<std::uint8_t>(host_.size())});
+  exported_.insert(exported_.end(), host_.begin(), host_.end());
+  const std::size_t head = exported_.size();
+  exported_.resize(head + bytes);
+  code = mbedtls_ssl_session_save(session.get(), exported_.data() + head, bytes, &bytes);
+  RIG_CHECK(code == 0);
+  return exported_;
+} catch (const std::bad_alloc&) {
+  return fail(Error(Code::no_memory, "no memory for the session"));
 }
 
 }  // namespace rig::mbedtls

@@ -75,13 +75,14 @@ class MbedtlsEngine final : public TlsEngine {
   void set_hooks() noexcept;
   Status set_host(const std::string& host);
   Status offer_session(ByteView exported);
-  bool session_fits(const mbedtls_ssl_session& session) const noexcept;
+  bool session_fits(const mbedtls_ssl_session& session, std::string_view host) const noexcept;
 
   // usable is the first fatal error, if there was one; established refuses also before the handshake is done.
   Status usable() const;
   Status established() const;
 
   bool client() const noexcept { return context_->config().role == Role::client; }
+  bool tls13() const noexcept { return has_tls13 && version_of(*ssl_.get()) == TlsVersion::tls13; }
   int state() const noexcept { return ssl_->MBEDTLS_PRIVATE(state); }
   bool handshaking() const noexcept { return state() != MBEDTLS_SSL_HANDSHAKE_OVER; }
   bool finished_due() const noexcept;
@@ -106,7 +107,7 @@ class MbedtlsEngine final : public TlsEngine {
   int on_receive(MutableBytes room) noexcept;
   int on_certificate(const mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) noexcept;
   int on_server_name(ByteView name) noexcept;
-  void on_keys(const unsigned char* master, const unsigned char* client_random) noexcept;
+  void on_secret(Secret kind, ByteView secret, const unsigned char* client_random) noexcept;
   void on_offer(const mbedtls_ssl_session& session) noexcept;
 
   std::shared_ptr<const MbedtlsContext> context_;
@@ -146,7 +147,9 @@ class MbedtlsEngine final : public TlsEngine {
   const char* alpn_ = nullptr;                         // storage of the context
   bool resuming_ = false;  // the keys of the handshake under way come from the session that was on offer
   bool offered_ = false;
+  bool offered_verified_ = false;  // client: with the session on offer the server's certificate was verified
   std::array<std::uint8_t, master_bytes> offered_master_{};
+  Bytes exported_;  // the latest session: the library gives each of them out once
 };
 
 }  // namespace rig::mbedtls

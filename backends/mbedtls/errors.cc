@@ -60,19 +60,15 @@ std::optional<Code> code_by_alert(int description) noexcept {
 
 // code_of_result is the class of a failure by the return code alone.
 Code code_of_result(int code, const Evidence& evidence) noexcept {
+  if (is_verification(code)) {
+    return Code::verification_failed;
+  }
   switch (code) {
-    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-    case MBEDTLS_ERR_X509_FATAL_ERROR:
-    case MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE:
-    case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-    case MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED:
-    case MBEDTLS_ERR_SSL_PEER_VERIFY_FAILED:
-      return Code::verification_failed;
     case MBEDTLS_ERR_SSL_INVALID_RECORD:
     case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
     case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
       return Code::protocol;
-    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO:
+    case unreadable_hello:
       // Without an alert this is a hello that could not be read; a refused one comes with an alert.
       return evidence.sent_alert.has_value() ? Code::handshake_failed : Code::protocol;
     case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
@@ -146,6 +142,7 @@ const char* alert_name(int description) noexcept {
       {MBEDTLS_SSL_ALERT_MSG_INAPROPRIATE_FALLBACK, "inappropriate_fallback"},
       {MBEDTLS_SSL_ALERT_MSG_USER_CANCELED, "user_canceled"},
       {MBEDTLS_SSL_ALERT_MSG_NO_RENEGOTIATION, "no_renegotiation"},
+      {109, "missing_extension"},
       {MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_EXT, "unsupported_extension"},
       {MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME, "unrecognized_name"},
       {MBEDTLS_SSL_ALERT_MSG_UNKNOWN_PSK_IDENTITY, "unknown_psk_identity"},

@@ -14,17 +14,12 @@
 #include <mbedtls/platform_util.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_cache.h>
-#include <mbedtls/ssl_internal.h>  // mbedtls_ssl_flush_output: the only way to push out a record without making another
 #include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
+#include "backends/mbedtls/versions.h"
 #include "harness/base/owned.h"
-
-// mbedTLS 3 wraps the names of struct members that are no longer public; in 2.28 they are public.
-#ifndef MBEDTLS_PRIVATE
-#define MBEDTLS_PRIVATE(member) member
-#endif
 
 namespace rig::mbedtls {
 

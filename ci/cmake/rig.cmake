@@ -3,6 +3,7 @@
 #   rig_library(NAME sources... [LINK libs...])              a room of the house
 #   rig_code_under_test(NAME sources... [LINK libs...])      a room that memory hooks look into
 #   rig_test(NAME sources... [LINK libs...] [LABELS l...] [TIMEOUT s])   one GoogleTest binary, one ctest entry
+#   rig_tls_library(NAME VERSION INCLUDE_DIR)                says which one was found, and that it is the one asked for
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
 #   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
 #   subject(NAME sources... [LINK libs...])                  a socket layer behind subject.h
@@ -26,9 +27,26 @@ option(RIG_COVERAGE "instrument for source-based coverage (clang)" OFF)
 option(RIG_MEMORY_HOOKS "the lab can preempt subjects and backends between memory accesses (the command only)" OFF)
 option(RIG_BENCH "build the benchmarks" OFF)
 
+set(RIG_TLS_PREFIX "" CACHE STRING "prefixes of TLS libraries to take in place of the packaged ones; see ci/tls-libs")
+
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
+
+# A search of CMake's remembers what it found, and would go on with it.
+if(DEFINED RIG_TLS_PREFIX_SEARCHED AND NOT RIG_TLS_PREFIX STREQUAL RIG_TLS_PREFIX_SEARCHED)
+  set(asked "${RIG_TLS_PREFIX}")
+  set_property(CACHE RIG_TLS_PREFIX PROPERTY VALUE "${RIG_TLS_PREFIX_SEARCHED}")  # so that the directory stays usable
+  message(FATAL_ERROR "this build directory has the TLS libraries of RIG_TLS_PREFIX='${RIG_TLS_PREFIX_SEARCHED}', and "
+    "'${asked}' is asked for; name another directory with -B, or remove CMakeCache.txt from this one")
+endif()
+set(RIG_TLS_PREFIX_SEARCHED "${RIG_TLS_PREFIX}" CACHE INTERNAL "what the TLS libraries were looked for in")
+foreach(prefix IN LISTS RIG_TLS_PREFIX)
+  if(NOT IS_DIRECTORY "${prefix}/include")
+    message(FATAL_ERROR "RIG_TLS_PREFIX names '${prefix}', which holds no library; ci/tls-libs builds one")
+  endif()
+endforeach()
+list(PREPEND CMAKE_PREFIX_PATH ${RIG_TLS_PREFIX})
 
 find_package(Threads REQUIRED)
 
@@ -171,6 +189,20 @@ function(rig_write_suppressions)
     get_property(text GLOBAL PROPERTY RIG_SUPPRESSIONS_${tool})
     file(CONFIGURE OUTPUT "${RIG_SUPPRESSIONS_DIR}/${tool}.supp" CONTENT "${text}" @ONLY)
   endforeach()
+endfunction()
+
+# rig_tls_library prints what was found of the library NAME. A prefix that has it and was passed over is an error: the
+# program would run, and say nothing of the library that was meant. What is linked from a prefix has its path in the
+# program (CMake's own RPATH of the build), so that it is loaded from there.
+function(rig_tls_library name version include)
+  cmake_path(GET include PARENT_PATH found)
+  foreach(prefix IN LISTS RIG_TLS_PREFIX)
+    if(IS_DIRECTORY "${prefix}/include/${name}" AND NOT "${found}" PATH_EQUAL "${prefix}")
+      message(FATAL_ERROR "${name} is in ${prefix}, and was found in ${found}; remove CMakeCache.txt")
+    endif()
+  endforeach()
+  message(STATUS "TLS library: ${name} ${version}, of ${found}")
+  set_property(GLOBAL PROPERTY RIG_TLS_VERSION_${name} "${version}")
 endfunction()
 
 # tls_backend records the library; backends/CMakeLists.txt generates the list that rig::backends() returns.

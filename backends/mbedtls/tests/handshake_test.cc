@@ -1,6 +1,7 @@
 // What a handshake negotiates, refuses and resumes.
 #include <gtest/gtest.h>
 
+#include "backends/mbedtls/library.h"
 #include "backends/mbedtls/tests/peers.h"
 
 namespace rig {
@@ -16,9 +17,11 @@ using test::server_config;
 
 TEST(MbedtlsContext, RefusesInWordsWhatItCannotBe) {
   ContextConfig config = client_config();
-  config.version_min = TlsVersion::tls13;
-  EXPECT_EQ(refusal_of(config).code(), Code::unsupported);
-  EXPECT_NE(refusal_of(config).detail().find("TLS 1.3"), std::string_view::npos);
+  config.version_min = config.version_max = TlsVersion::tls13;
+  if (!mbedtls::has_tls13) {
+    EXPECT_EQ(refusal_of(config).code(), Code::unsupported);
+    EXPECT_NE(refusal_of(config).detail().find("TLS 1.3"), std::string_view::npos);
+  }
 
   config = client_config();
   config.version_max = TlsVersion::none;
@@ -53,7 +56,7 @@ TEST(MbedtlsContext, RefusesInWordsWhatItCannotBe) {
   config = psk_config(Role::client);
   config.psk->key.clear();
   EXPECT_EQ(refusal_of(config).code(), Code::invalid_argument);
-  config.psk->key.assign(33, 1);
+  config.psk->key.assign(MBEDTLS_PSK_MAX_LEN + 1, 1);
   EXPECT_EQ(refusal_of(config).code(), Code::unsupported);
   config = psk_config(Role::client);
   config.psk->identity.assign(70000, 'i');
@@ -62,9 +65,11 @@ TEST(MbedtlsContext, RefusesInWordsWhatItCannotBe) {
 
 TEST(MbedtlsBackend, SaysWhatItIs) {
   EXPECT_EQ(mbedtls_backend().name(), "mbedtls");
-  EXPECT_TRUE(mbedtls_backend().runtime_version().starts_with("mbed TLS 2.28"));
+  // What is loaded is what the code was compiled against.
+  const std::string number = "TLS " MBEDTLS_VERSION_STRING;
+  EXPECT_TRUE(mbedtls_backend().runtime_version().ends_with(number)) << mbedtls_backend().runtime_version();
   EXPECT_TRUE(mbedtls_backend().capabilities().tls12);
-  EXPECT_FALSE(mbedtls_backend().capabilities().tls13);
+  EXPECT_EQ(mbedtls_backend().capabilities().tls13, mbedtls::has_tls13);
 }
 
 TEST(MbedtlsHandshake, FactsAreReadBack) {
@@ -145,6 +150,9 @@ TEST(MbedtlsHandshake, AForeignProtocolIsNamed) {
   EXPECT_NE(words_for("GET / HTTP/1.1\r\n\r\n").find("plain HTTP"), std::string::npos);
   EXPECT_NE(words_for("SSH-2.0-OpenSSH\r\n").find("\"SSH-2.0-OpenSSH\""), std::string::npos);
   EXPECT_NE(words_for("\x01\x02\x03\x04\x05\x06").find("no TLS record"), std::string::npos);
+  if (mbedtls::has_tls13) {
+    return;  // 3.6 looks at a record's version later, and takes messages in pieces: it waits for the rest of these two
+  }
   EXPECT_NE(words_for(std::string_view("\x16\x02\x00\x00\x05hello", 10)).find("no TLS record"), std::string::npos);
   // A TLS record with nonsense inside is the peer's error too, but no foreign protocol.
   EXPECT_NE(words_for(std::string_view("\x16\x03\x01\x00\x05hello", 10)).find("handshake failed"), std::string::npos);

@@ -5,6 +5,7 @@
 #include <new>
 #include <optional>
 
+#include "backends/mbedtls/library.h"
 #include "backends/mbedtls/tests/peers.h"
 
 namespace {
@@ -82,8 +83,18 @@ void starve(Action&& action, Check&& check) {
   FAIL() << "the action never had enough memory";
 }
 
+// is_misnamed is true for what 3.6 calls a want of memory by another name: entropy that it could not gather, also where
+// it starts, and a message of the handshake that it could not parse.
+bool is_misnamed(const Error& error) {
+  const auto says = [&error](std::string_view words) { return error.detail().find(words) != std::string_view::npos; };
+  const bool entropy = says("entropy source failed") || says("cannot start its cryptography");
+  return mbedtls::has_tls13 && ((entropy && error.code() == Code::internal) ||
+                                (says("could not be parsed") && error.code() == Code::protocol));
+}
+
 void expect_no_memory(const Error& error, long count) {
-  EXPECT_EQ(error.code(), Code::no_memory) << code_name(error.code()) << ": " << error.detail() << " after " << count;
+  EXPECT_TRUE(error.code() == Code::no_memory || is_misnamed(error))
+      << code_name(error.code()) << ": " << error.detail() << " after " << count;
 }
 
 // The library calls an allocation that fails while it reads a key "invalid key".

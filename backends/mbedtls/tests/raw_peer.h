@@ -21,6 +21,7 @@ class RawClient {
     EXPECT_EQ(mbedtls_ssl_config_defaults(config_.get(), MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
                                           MBEDTLS_SSL_PRESET_DEFAULT),
               0);
+    mbedtls::configure_versions(config_.get(), TlsVersion::tls12, TlsVersion::tls12);
     mbedtls_ssl_conf_rng(config_.get(), mbedtls_ctr_drbg_random, drbg_.get());
     mbedtls_ssl_conf_ciphersuites(config_.get(), suites);
     mbedtls_ssl_conf_session_tickets(config_.get(), MBEDTLS_SSL_SESSION_TICKETS_DISABLED);

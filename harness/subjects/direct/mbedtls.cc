@@ -25,12 +25,73 @@ using PrivateKey = InPlace<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>
 using Config = InPlace<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
 using Ssl = InPlace<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 
-// The suites for a pre-shared key, of which every library has one.
+// What follows is all that depends on the version of the library: configure_version() says what may be negotiated, with
+// the cheapest curve first (the list that 2.28 has by itself begins with the largest, and a server takes its own
+// first).
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+
+constexpr bool has_tls13 = true;
+constexpr int bad_certificate = MBEDTLS_ERR_SSL_BAD_CERTIFICATE;
+constexpr int unreadable_hello = MBEDTLS_ERR_SSL_DECODE_ERROR;
+
+// The suites for a pre-shared key, of which every library has one for each version.
+constexpr int psk_suites[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
+                              MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256, 0};
+
+// TLS 1.3 is done over PSA. Once it has started this does nothing.
+int use_library() {
+  return psa_crypto_init();
+}
+
+int parse_key(mbedtls_pk_context* key, ByteView pem, mbedtls_ctr_drbg_context* random) {
+  return mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0, mbedtls_ctr_drbg_random, random);
+}
+
+void configure_version(mbedtls_ssl_config* config, std::uint32_t min, std::uint32_t max, bool psk) {
+  static constexpr std::uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+                                             MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
+                                             MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+  const auto number = [](std::uint32_t version) {
+    return version == RIG_TLS_1_3 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2;
+  };
+  mbedtls_ssl_conf_min_tls_version(config, number(min));
+  mbedtls_ssl_conf_max_tls_version(config, number(max));
+  mbedtls_ssl_conf_groups(config, groups);
+  mbedtls_ssl_conf_tls13_key_exchange_modes(config, psk ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL
+                                                        : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+}
+
+std::uint32_t version_of(const mbedtls_ssl_context* ssl) {
+  return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3 ? RIG_TLS_1_3 : RIG_TLS_1_2;
+}
+
+#else
+
+constexpr bool has_tls13 = false;
+constexpr int bad_certificate = MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE;
+constexpr int unreadable_hello = MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO;
 constexpr int psk_suites[] = {MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256, 0};
 
-// The list that 2.28 has by itself begins with the largest, and a server takes its own first.
-constexpr mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
-                                           MBEDTLS_ECP_DP_NONE};
+int use_library() {
+  return 0;
+}
+
+int parse_key(mbedtls_pk_context* key, ByteView pem, mbedtls_ctr_drbg_context*) {
+  return mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0);
+}
+
+void configure_version(mbedtls_ssl_config* config, std::uint32_t, std::uint32_t, bool) {
+  static constexpr mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1,
+                                                    MBEDTLS_ECP_DP_SECP521R1, MBEDTLS_ECP_DP_NONE};
+  mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+  mbedtls_ssl_conf_curves(config, curves);
+}
+
+std::uint32_t version_of(const mbedtls_ssl_context*) {
+  return RIG_TLS_1_2;
+}
+
+#endif
 
 // system_failed is what a callback answers when the system refused; its number is kept in the session.
 constexpr int system_failed = MBEDTLS_ERR_ERROR_GENERIC_ERROR;
@@ -50,14 +111,14 @@ Code code_of(int code, bool in_handshake) noexcept {
     case MBEDTLS_ERR_SSL_CONN_EOF:
       return Code::truncated;
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-    case MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE:
+    case bad_certificate:
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
     case MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED:
       return Code::verification_failed;
     case MBEDTLS_ERR_SSL_INVALID_RECORD:
     case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
     case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
-    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO:
+    case unreadable_hello:
       return Code::protocol;
     default:
       return in_handshake ? Code::handshake_failed : Code::protocol;
@@ -211,8 +272,7 @@ int MbedtlsSession::load_credentials() {
   if (code == 0 && !setup().certificate_pem.empty()) {
     code = mbedtls_x509_crt_parse(chain_.get(), text(setup().certificate_pem), setup().certificate_pem.size() + 1);
     if (code == 0) {
-      code = mbedtls_pk_parse_key(key_.get(), text(setup().private_key_pem), setup().private_key_pem.size() + 1,
-                                  nullptr, 0);
+      code = parse_key(key_.get(), {text(setup().private_key_pem), setup().private_key_pem.size() + 1}, drbg_.get());
     }
   }
   return code;
@@ -225,9 +285,8 @@ int MbedtlsSession::configure() {
   if (code != 0) {
     return code;
   }
-  mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+  configure_version(config, setup().tls_min, setup().tls_max, setup().has_key());
   mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, drbg_.get());
-  mbedtls_ssl_conf_curves(config, curves);
   mbedtls_ssl_conf_authmode(config, setup().verifies() ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
   mbedtls_ssl_conf_ca_chain(config, authorities_.get(), nullptr);
   if (setup().has_key()) {
@@ -240,7 +299,7 @@ int MbedtlsSession::configure() {
 
 Facts MbedtlsSession::facts() const {
   const mbedtls_ssl_context* const ssl = ssl_.get();
-  return {.tls_version = RIG_TLS_1_2,
+  return {.tls_version = version_of(ssl),
           .cipher = mbedtls_ssl_get_ciphersuite(ssl),
           .psk = setup().has_key(),  // no other suite was on offer
           .peer_verified = setup().verifies() && mbedtls_ssl_get_peer_cert(ssl) != nullptr &&
@@ -255,8 +314,11 @@ std::expected<std::unique_ptr<Session>, Error> MbedtlsContext::make_session(Nati
 }
 
 std::expected<std::shared_ptr<const Context>, Error> make_context(const Setup& setup) {
-  if (setup.tls_min != RIG_TLS_1_2) {
+  if (setup.tls_min != RIG_TLS_1_2 && !has_tls13) {
     return std::unexpected(Error(Code::unsupported, "this mbedTLS has TLS 1.2 and no other version"));
+  }
+  if (const int code = use_library(); code != 0) {
+    return std::unexpected(error_of(Code::internal, code, "mbedTLS has not started its cryptography (%d)", code));
   }
   return std::make_shared<MbedtlsContext>(setup);
 }
@@ -270,10 +332,11 @@ std::string version() {
 }  // namespace
 
 const Library& mbedtls_library() {
-  static constexpr Library library{.name = "mbedtls",
-                                   .capabilities = RIG_CAN_TLS12 | RIG_CAN_PSK | RIG_CAN_CERTIFICATES,
-                                   .version = version,
-                                   .make_context = make_context};
+  static constexpr Library library{
+      .name = "mbedtls",
+      .capabilities = RIG_CAN_TLS12 | (has_tls13 ? RIG_CAN_TLS13 : 0) | RIG_CAN_PSK | RIG_CAN_CERTIFICATES,
+      .version = version,
+      .make_context = make_context};
   return library;
 }
 
