@@ -9,7 +9,8 @@ namespace {
 
 bool is_error_of_world(const lab::Fault& fault) {
   return fault.kind == lab::FaultKind::error || fault.kind == lab::FaultKind::option ||
-         fault.kind == lab::FaultKind::no_memory;
+         fault.kind == lab::FaultKind::no_memory ||
+         (fault.kind == lab::FaultKind::would_block && fault.op == lab::Op::connect);  // no port is free
 }
 
 // strikes says that a listed fault may have failed a call of the side whose outcome this is: one of its own connection,
@@ -38,6 +39,12 @@ bool resets(const Scenario& scenario, std::uint32_t connection) {
 bool strikes_either(const Scenario& scenario, const End& end, const End* peer) {
   return strikes(scenario, end) || (peer != nullptr && strikes(scenario, *peer)) ||
          resets(scenario, end.plan().connection);
+}
+
+// has_heard_all says that `peer` has received whatever `end` has sent. What is sent to a peer that had left, or lies
+// unread where its descriptor is closed, is answered by a reset.
+bool has_heard_all(const End& peer, const End& end) {
+  return peer.incoming().received_bytes() >= end.outgoing().accepted_bytes();
 }
 
 // A listed reset is met by whoever is still there when it strikes. A side whose own deadline had passed may be telling
@@ -118,8 +125,8 @@ bool Run::is_unprovoked(const Connection& connection, const End& end, const Erro
 }
 
 // A side that tells of an orderly end while its peer meets a reset that the scenario does not foresee has closed its
-// descriptor too early: what it had sent may be lost, its close_notify with it. Whoever has heard that sends to
-// somebody who has left, and a reset is the answer.
+// descriptor too early: what it had sent may be lost, its close_notify with it. Nothing is lost where that was heard;
+// and a reset that answers what nobody there has read is no matter of time.
 bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
   const End* const peer = peer_of(end);
   const auto told = end.closed_outcome().error;
@@ -129,7 +136,8 @@ bool Run::is_cut_by_peer(const Connection& connection, const End& end) const {
   }
   const bool orderly_peer = peer->connected() && peer->closed_outcome().came &&
                             !peer->closed_outcome().error.has_value() && !peer->aborted_itself();
-  return orderly_peer && end.connected() && !end.ended() && !strikes_either(scenario_, end, peer) &&
+  return orderly_peer && end.connected() && !end.ended() && has_heard_all(*peer, end) &&
+         !strikes_either(scenario_, end, peer) &&
          kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(false);
 }
 
@@ -206,8 +214,7 @@ std::optional<Deed> Run::deed_of_peer(const Connection& connection, const End& e
   }
   if (*peer->left_by() == Verb::close_graceful) {
     const auto told = peer->closed_outcome().error;
-    // What was sent to a peer that had left is answered by a reset.
-    const bool heard = peer->incoming().received_bytes() >= end.outgoing().accepted_bytes();
+    const bool heard = has_heard_all(*peer, end);
     // Whoever is left within a renegotiation has nobody to finish it with, and may come to its own deadline over that.
     const std::uint32_t asked = end.renegotiations() + peer->renegotiations();
     const bool rekeying = asked > 0 && end.last_look().handshakes < 1 + asked;
