@@ -234,6 +234,7 @@ void TlsSocket::judge_send_failure() {
   if (!send_failure_.has_value() || failure_.has_value() || draining_) {
     return;
   }
+  deliver_input();               // the engine may hold what came while the app had paused
   receive(Until::nothing_left);  // nobody comes back for the rest; nothing is read while the app has paused
   if (!leaves_unread()) {
     end_with(*send_failure_);
