@@ -279,9 +279,7 @@ void wait_for_connections(Scenario& scenario) {
 }
 
 bool is_calm(const lab::Fault& fault) {
-  using enum lab::FaultKind;
-  const bool has_no_port = fault.kind == would_block && fault.op == lab::Op::connect;
-  return fault.kind != error && fault.kind != reset && fault.kind != option && fault.kind != no_memory && !has_no_port;
+  return fault.kind != lab::FaultKind::reset && !lab::fails_for_good(fault);
 }
 
 bool is_calm(const Step& step) {

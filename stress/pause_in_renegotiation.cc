@@ -1,5 +1,3 @@
-#include <array>
-
 #include "stress/recipe.h"
 
 namespace rig {
@@ -11,13 +9,7 @@ using namespace recipe;
 enum Meeting : std::uint8_t { filled, asked, answering, deaf, drained };
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  if (const auto none = needs_renegotiation(cell, abilities); none.has_value()) {
-    return none;
-  }
-  if (!both(abilities, RIG_CAN_RENEGOTIATE_IN_FLIGHT)) {
-    return "renegotiation with data under way is not supported by " + cell.client + "~" + cell.server;
-  }
-  return needs_pause(cell, abilities);
+  return first_of({needs_renegotiation_in_flight(cell, abilities), needs_pause(cell, abilities)});
 }
 
 // filling is so large an op that a wire which nobody reads from has room for it and for `room` bytes more, in a kernel

@@ -187,4 +187,14 @@ std::optional<std::string> needs_renegotiation(const Cell& cell, const Abilities
   return std::nullopt;
 }
 
+std::optional<std::string> needs_renegotiation_in_flight(const Cell& cell, const Abilities& abilities) {
+  if (const auto none = needs_renegotiation(cell, abilities); none.has_value()) {
+    return none;
+  }
+  if (!both(abilities, RIG_CAN_RENEGOTIATE_IN_FLIGHT)) {
+    return "renegotiation with data under way is not supported by " + cell.client + "~" + cell.server;
+  }
+  return std::nullopt;
+}
+
 }  // namespace rig::recipe

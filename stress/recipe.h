@@ -72,5 +72,7 @@ std::optional<std::string> needs_threads(const Cell& cell, const Abilities& abil
 std::optional<std::string> needs_pause(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_key_updates(const Cell& cell, const Abilities& abilities);
 std::optional<std::string> needs_renegotiation(const Cell& cell, const Abilities& abilities);
+// needs_renegotiation_in_flight: from either side, with data under way.
+std::optional<std::string> needs_renegotiation_in_flight(const Cell& cell, const Abilities& abilities);
 
 }  // namespace rig::recipe

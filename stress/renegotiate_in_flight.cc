@@ -6,13 +6,7 @@ namespace {
 using namespace recipe;
 
 std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
-  if (const auto none = needs_renegotiation(cell, abilities); none.has_value()) {
-    return none;
-  }
-  if (!both(abilities, RIG_CAN_RENEGOTIATE_IN_FLIGHT)) {
-    return "renegotiation with data under way is not supported by " + cell.client + "~" + cell.server;
-  }
-  return needs_pause(cell, abilities);
+  return first_of({needs_renegotiation_in_flight(cell, abilities), needs_pause(cell, abilities)});
 }
 
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {

@@ -27,6 +27,11 @@ std::optional<Enum> find_word(const std::array<std::string_view, Count>& words, 
 
 }  // namespace
 
+bool fails_for_good(const Fault& fault) {
+  return fault.kind == FaultKind::error || fault.kind == FaultKind::option || fault.kind == FaultKind::no_memory ||
+         (fault.kind == FaultKind::would_block && fault.op == Op::connect);
+}
+
 std::string_view sentence(FaultKind kind) {
   switch (kind) {
     case FaultKind::short_write:

@@ -51,6 +51,10 @@ struct Fault {
   bool operator==(const Fault&) const = default;
 };
 
+// fails_for_good says that a call which a fault strikes fails, and that coming again is no answer. EAGAIN of a connect
+// is such an error: no port is free.
+bool fails_for_good(const Fault& fault);
+
 // Words for files, and what each kind does, as a sentence for a person.
 std::string_view sentence(FaultKind kind);
 std::string_view word(FaultKind kind);

@@ -13,9 +13,12 @@ constexpr std::size_t plain_max = std::size_t{1} << 14;
 // What encryption may add: 2048 bytes at TLS 1.2, 256 at TLS 1.3.
 constexpr std::size_t added_max_12 = 2048;
 constexpr std::size_t added_max_13 = 256;
-// The sizes of an alert: two bytes, its type, and a tag of 16 or 8 bytes. mbedTLS pads what it encrypts to a multiple
-// of 16 bytes (RFC 8446, 5.4).
-constexpr std::array<std::size_t, 3> alert_bytes_13{2 + 1 + 16, 2 + 1 + 8, 16 + 16};
+// An alert of two bytes, its type, and a tag of 16 or 8 bytes. mbedTLS pads all that it encrypts to whole blocks, and
+// has a tag of 16 (RFC 8446, 5.4).
+constexpr std::size_t alert_bytes_13 = 2 + 1 + 16;
+constexpr std::size_t alert_bytes_13_short_tag = 2 + 1 + 8;
+constexpr std::size_t padding_block = 16;
+constexpr std::size_t alert_bytes_13_padded = padding_block + 16;
 
 // The random of a ServerHello that asks for another ClientHello. Source: RFC 8446, 4.1.3.
 constexpr std::array<std::uint8_t, 32> retry_random{0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
@@ -90,6 +93,9 @@ void WireTap::end_record(WireSide from) {
   Way& here = way(from);
   ++here.records;
   here.header_bytes = 0;
+  if (here.keyed && here.type == application_data) {
+    here.pads = here.pads && here.length % padding_block == 0;
+  }
   if (!rules_.tls13) {
     here.alerts += here.keyed && here.type == alert ? 1 : 0;
     here.keyed = here.keyed || here.type == change_cipher_spec;
@@ -145,7 +151,8 @@ void WireTap::finish(WireSide from, bool orderly) {
     report(from, "the stream ends inside a record");
   } else if (!here.keyed) {
     report(from, "the stream ends before there are keys, and is said to have ended in the orderly way");
-  } else if (rules_.tls13 && std::ranges::find(alert_bytes_13, here.length) == alert_bytes_13.end()) {
+  } else if (rules_.tls13 && here.length != alert_bytes_13 && here.length != alert_bytes_13_short_tag &&
+             !(here.pads && here.length == alert_bytes_13_padded)) {
     report(from, "the last record has " + std::to_string(here.length) + " bytes, and no close_notify has so many");
   } else if (!rules_.tls13 && here.type != alert) {
     report(from, "the last record has the type " + std::to_string(here.type) + ", and is no close_notify");

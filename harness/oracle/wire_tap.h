@@ -62,6 +62,7 @@ class WireTap {
     std::size_t length = 0;
     std::uint64_t records = 0;
     bool keyed = false;  // what comes is encrypted
+    bool pads = true;    // each record that was encrypted has whole blocks
     bool broken = false;
     std::uint64_t alerts = 0;  // encrypted ones; at TLS 1.3 they cannot be told apart
     // The handshake message that is being read, while it is in the clear.

@@ -7,12 +7,6 @@
 namespace rig {
 namespace {
 
-bool is_error_of_world(const lab::Fault& fault) {
-  return fault.kind == lab::FaultKind::error || fault.kind == lab::FaultKind::option ||
-         fault.kind == lab::FaultKind::no_memory ||
-         (fault.kind == lab::FaultKind::would_block && fault.op == lab::Op::connect);  // no port is free
-}
-
 // strikes says that a listed fault may have failed a call of the side whose outcome this is: one of its own connection,
 // or a connect, which is of no connection yet, where it never came to be connected. Of other calls that name no
 // connection nobody knows whose they were.
@@ -20,7 +14,7 @@ bool strikes(const Scenario& scenario, const End& end) {
   return std::ranges::any_of(scenario.lab.faults, [&end](const lab::Fault& fault) {
     const bool own = fault.connection.has_value() ? *fault.connection == end.plan().connection
                                                   : fault.op != lab::Op::connect || !end.connected();
-    return is_error_of_world(fault) && own;
+    return lab::fails_for_good(fault) && own;
   });
 }
 

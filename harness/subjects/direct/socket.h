@@ -10,8 +10,7 @@
 //  - Each verb of the session has its own Want. interest() asks the poller for what the verbs want that have something
 //    to do *now*: a want says nothing while its direction is paused, empty or over.
 //  - A renegotiation is asked for in a turn, and it is reads that carry it. The session says which of read and write
-//  has
-//    to wait for the other meanwhile (Want::other): then the turn in which the other has moved brings it back.
+//    waits for the other meanwhile (Want::other): the turn in which the other has moved brings it back.
 //  - An op is sent from where it lies: its bytes stay there, whole and in one piece, until the library has taken them.
 //  - There is one way to the end: end_with() notes the first cause, and finish() completes every op in order, ends the
 //    session, closes the descriptor, and reports.
