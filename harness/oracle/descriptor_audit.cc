@@ -18,7 +18,8 @@ DescriptorAudit::DescriptorAudit(ViolationLog& log) : log_(&log) {
 
 // Two sessions of one slot push each other out, and are then not judged until their next use.
 DescriptorAudit::Binding& DescriptorAudit::binding(const void* session) noexcept {
-  return bindings_[session_slot(session)];
+  Binding* const known = bindings_.make(session_slot(session));
+  return known != nullptr ? *known : shared_binding_;
 }
 
 bool DescriptorAudit::is_socket(int descriptor) noexcept {

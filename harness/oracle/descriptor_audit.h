@@ -108,7 +108,8 @@ class DescriptorAudit {
   ReportedSites sites_;
   SpinLock lock_;
   DescriptorTable<Descriptor> descriptors_;
-  std::array<Binding, sessions_max> bindings_{};
+  SparseArray<Binding, sessions_max, 1> bindings_;
+  Binding shared_binding_;                                 // of all sessions for which there is no memory
   SparseArray<Collected, door_threads_max, 1> collected_;  // as each thread first waits
 };
 

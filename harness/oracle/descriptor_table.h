@@ -29,7 +29,7 @@ class DescriptorTable {
     return descriptor < 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(descriptor);
   }
 
-  SparseArray<Entry, descriptors_max, 64> entries_;
+  SparseArray<Entry, descriptors_max, 8> entries_;
 };
 
 }  // namespace rig

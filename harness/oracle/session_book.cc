@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <mutex>
 
 namespace rig {
@@ -37,11 +36,13 @@ bool is_told(const DoorCall& call) {
 
 // Two sessions of one slot push each other out.
 SessionBook::Session& SessionBook::slot(const void* key) noexcept {
-  return sessions_[session_slot(key)];
+  Session* const session = sessions_.make(session_slot(key));
+  return session != nullptr ? *session : shared_session_;
 }
 
 SessionBook::Thread& SessionBook::thread_of(std::uint32_t thread) noexcept {
-  return threads_[std::min(thread, door_threads_max)];
+  Thread* const known = threads_.make(thread);
+  return known != nullptr ? *known : shared_thread_;
 }
 
 void SessionBook::bind(const void* key, int descriptor) noexcept {

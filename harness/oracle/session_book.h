@@ -1,7 +1,6 @@
 // SessionBook: which TLS session speaks over which descriptor, and what it was last asked. For the report of a stall.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,6 +9,7 @@
 #include "harness/base/spin_lock.h"
 #include "harness/oracle/descriptor_table.h"
 #include "harness/oracle/session_slot.h"
+#include "harness/oracle/sparse_array.h"
 
 namespace rig {
 
@@ -52,8 +52,10 @@ class SessionBook {
   Thread& thread_of(std::uint32_t thread) noexcept;
 
   SpinLock lock_;
-  std::array<Session, sessions_max> sessions_{};
-  std::array<Thread, door_threads_max + 1> threads_{};
+  SparseArray<Session, sessions_max, 1> sessions_;
+  SparseArray<Thread, door_threads_max, 1> threads_;
+  Session shared_session_;  // of all for which there is no memory
+  Thread shared_thread_;    // so, and of those beyond door_threads_max
   DescriptorTable<const void*> owners_;
 };
 

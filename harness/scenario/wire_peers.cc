@@ -218,6 +218,8 @@ bool Relay::carry_out(RelayOrder order) {
   if (order == RelayOrder::reset) {
     close_with_reset(sockets.client);
     close_with_reset(sockets.server);
+    // A client that has come and was not taken yet is reset with it: it would wait for its peer for ever.
+    ::close(std::exchange(sockets.listening, no_descriptor));
     return false;
   }
   if (order == RelayOrder::fin && !sockets.ended && sockets.client != no_descriptor) {

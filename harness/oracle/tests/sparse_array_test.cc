@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <thread>
 #include <vector>
 
 namespace rig {
@@ -52,6 +53,38 @@ TEST(SparseArray, each_visits_the_pages_that_exist_in_order) {
   std::vector<std::size_t> visited;
   numbers.each([&](std::size_t number, const Counted&) { visited.push_back(number); });
   EXPECT_EQ(visited, (std::vector<std::size_t>{0, 1, 2, 3, 4, 5, 6, 7, 56, 57, 58, 59, 60, 61, 62, 63}));
+}
+
+TEST(SparseArray, a_large_one_is_small_while_it_is_empty) {
+  SparseArray<int, 131'072, 8> numbers;
+  EXPECT_LE(sizeof(numbers), 4096);
+  *numbers.make(131'071) = 1;
+  *numbers.make(512) = 2;
+  EXPECT_EQ(numbers.find(511), nullptr);
+  EXPECT_EQ(numbers.find(131'063), nullptr);
+  std::vector<std::size_t> visited;
+  numbers.each([&](std::size_t number, int value) {
+    if (value != 0) {
+      visited.push_back(number);
+    }
+  });
+  EXPECT_EQ(visited, (std::vector<std::size_t>{512, 131'071}));
+}
+
+TEST(SparseArray, each_page_may_have_a_thread_of_its_own) {
+  SparseArray<std::size_t, 256, 1> numbers;
+  constexpr std::size_t step = 4;
+  std::vector<std::jthread> threads;
+  for (std::size_t first = 0; first < step; ++first) {
+    threads.emplace_back([&numbers, first] {
+      for (std::size_t number = first; number < 256; number += step) {
+        *numbers.make(number) = number;
+      }
+    });
+  }
+  threads.clear();
+  numbers.each([](std::size_t number, std::size_t value) { EXPECT_EQ(value, number); });
+  EXPECT_NE(numbers.find(255), nullptr);
 }
 
 }  // namespace
