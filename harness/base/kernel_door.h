@@ -48,7 +48,11 @@ struct KernelCall {
   std::span<const iovec> pieces = {};
   bool may_signal = false;
   bool more = false;
-  bool peeks = false;                 // of receive: the bytes stay where they are
+  bool peeks = false;    // of receive: the bytes stay where they are
+  bool at_once = false;  // of receive and send: it does not wait, whatever its descriptor says
+  // Of connect, accept, receive and send: who knows whether a call with the descriptor waits for the other side, as it
+  // does without O_NONBLOCK; null: nobody.
+  bool (*is_blocking)(int descriptor) noexcept = nullptr;
   const sockaddr* address = nullptr;  // of connect
   // Of option, where it is a socket's: which one, and where its value is (what was asked for is there on return).
   int level = 0;

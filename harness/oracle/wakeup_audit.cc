@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "harness/base/call_stack.h"
 
@@ -113,6 +114,26 @@ void WakeupAudit::called(const KernelCall& call, const KernelReturn& result, std
     }
   }
   report(finding, call.function, call.caller);
+}
+
+void WakeupAudit::judge_blocking(const KernelCall& call) noexcept {
+  const bool connects = call.verb == KernelVerb::connect || call.verb == KernelVerb::accept;
+  const bool moves = call.verb == KernelVerb::receive || call.verb == KernelVerb::send;
+  if (call.is_blocking == nullptr || call.at_once || !(connects || moves)) {
+    return;
+  }
+  {
+    const std::lock_guard guard(lock_);
+    Descriptor* const known = descriptors_.make(call.descriptor);
+    if (known == nullptr || std::exchange(known->asked[moves ? 1 : 0], true)) {
+      return;
+    }
+  }
+  if (call.is_blocking(call.descriptor)) {
+    report({.what = "may wait for the other side, and all else with it: the socket is not O_NONBLOCK",
+            .descriptor = call.descriptor},
+           call.function, call.caller);
+  }
 }
 
 WakeupAudit::Finding WakeupAudit::judge_call(Descriptor& known, Thread& thread, const KernelCall& call,
@@ -284,10 +305,12 @@ void WakeupAudit::report(const Finding& finding, const char* function, const voi
   }
   const std::string where = finding.descriptor >= 0 ? fmt::format("descriptor {}", finding.descriptor) : "a thread";
   const std::string neighbour = finding.neighbour >= 0 ? fmt::format(", descriptor {}", finding.neighbour) : "";
-  log_->report(
-      Law::l2_wakeups, where,
-      fmt::format("{} {}{} ({}{}); called from {}", function, finding.what, neighbour, finding.count,
-                  finding.neighbour >= 0 ? " bytes" : " times in a row", CallStack::capture(caller).describe()));
+  const std::string count =
+      finding.count == 0 ? ""
+                         : fmt::format(" ({}{})", finding.count, finding.neighbour >= 0 ? " bytes" : " times in a row");
+  log_->report(Law::l2_wakeups, where,
+               fmt::format("{} {}{}{}; called from {}", function, finding.what, neighbour, count,
+                           CallStack::capture(caller).describe()));
 }
 
 }  // namespace rig

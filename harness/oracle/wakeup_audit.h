@@ -27,6 +27,9 @@ namespace rig {
 //   of each stretch, from where control comes into the layer, or out of a wait, to the next wait: a call that would
 //     block is not repeated on that descriptor would_block_max times; and of each verb of the layer's: it does not look
 //     looks_max times with a time limit of 0 and find nothing, without moving a byte in between.
+//   of each socket: no call waits on it for the other side, however ready a wait has said it to be: the peer may have
+//     gone since, and meanwhile nothing else has its turn. Asked of its first connect or accept, and of the first call
+//     that moves bytes, since a layer may change the socket in between.
 //   of each turn, from where a thread comes out of a wait to its next one, whatever it calls back meanwhile: while a
 //     neighbour that the wait reported has not been served, no socket is read from for more than turn_bytes_max.
 // What a wait of epoll reports is known by the data of its registration; data that two descriptors share is passed
@@ -40,6 +43,8 @@ class WakeupAudit {
   // turning: it is a turn of a loop, to last no longer than `until_ns` of virtual time (no_time if there is none).
   void turning(std::uint32_t thread, std::int64_t until_ns) noexcept;
   void called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept;
+  // judge_blocking is for each call on a socket.
+  void judge_blocking(const KernelCall& call) noexcept;
   // begun: the number means another file.
   void begun(int descriptor) noexcept;
   void waiting(const KernelWait& wait, std::uint32_t thread) noexcept;
@@ -65,6 +70,7 @@ class WakeupAudit {
     std::array<std::uint32_t, 2> would_block{};  // calls in a row
     std::uint64_t turn = 0;                      // to which the following belongs
     std::uint64_t bytes = 0;                     // that were read
+    std::array<bool, 2> asked{};                 // whether its calls wait: those that connect, those that move bytes
   };
   // Watched is a registration of epoll's.
   struct Watched {

@@ -322,6 +322,9 @@ void KernelWatch::left(const KernelCall& call, const KernelReturn& result) noexc
     return;
   }
   wakeups_.called(call, result, door_thread());
+  if (audit_.is_socket(call.descriptor)) {
+    wakeups_.judge_blocking(call);
+  }
   if ((call.verb == KernelVerb::send || call.verb == KernelVerb::receive) && result.result > 0) {
     sessions_.carried(door_thread(), call.descriptor, door_session(), call.verb == KernelVerb::send);
   }

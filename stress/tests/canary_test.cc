@@ -367,6 +367,7 @@ INSTANTIATE_TEST_SUITE_P(
                      "F1_acts_on_old_event"},
         TrespassCase{Trespass::raises_sigpipe, Law::p1_sigpipe, "raises SIGPIPE", "P1_raises_sigpipe"},
         TrespassCase{Trespass::overruns_sets, Law::m1_memory, "lie within each other", "M1_overruns_sets"},
+        TrespassCase{Trespass::waits_in_a_call, Law::l2_wakeups, "the socket is not O_NONBLOCK", "L2_waits_in_a_call"},
         TrespassCase{Trespass::ignores_input, Law::l2_wakeups, "input that nobody reads", "L2_ignores_input"},
         TrespassCase{Trespass::ignores_room, Law::l2_wakeups, "room that nobody uses", "L2_ignores_room"},
         TrespassCase{Trespass::repeats_at_once, Law::l2_wakeups, "is tried again at once", "L2_repeats_at_once"},

@@ -21,6 +21,9 @@ inline bool is_virtual(int descriptor) noexcept {
   return !outside() && kernel().descriptors.was_virtual(descriptor);
 }
 
+// is_blocking says that a call with this descriptor waits for the other side, unless its flags forbid that.
+bool is_blocking(int descriptor) noexcept;
+
 // finish turns an answer into what a function of libc returns, and sets errno as one does: on failure only, unless a
 // fault leaves noise.
 inline long finish(Answer answer, int errno_before, int noise) {

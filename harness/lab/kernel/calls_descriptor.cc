@@ -36,6 +36,19 @@ RIG_LAB_REAL(lseek);
 constinit Real<int(int, int, long)> real_fcntl{"fcntl"};
 constinit Real<int(int, unsigned long, void*)> real_ioctl{"ioctl"};
 
+}  // namespace
+
+bool is_blocking(int descriptor) noexcept {
+  if (!is_virtual(descriptor)) {
+    const int status = real_fcntl(descriptor, F_GETFL, 0);
+    return status >= 0 && (status & O_NONBLOCK) == 0;
+  }
+  const File* const file = kernel().descriptors.find(descriptor);
+  return file != nullptr && !file->is_nonblocking();
+}
+
+namespace {
+
 constexpr int kept_status = O_NONBLOCK | O_APPEND;
 
 int make_pipe(int descriptors[2], int flags, const void* caller) {

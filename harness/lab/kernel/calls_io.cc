@@ -68,7 +68,9 @@ ssize_t sent(const char* function, Op op, Kind kind, int descriptor, std::span<c
                         .caller = caller,
                         .pieces = pieces,
                         .may_signal = (flags & MSG_NOSIGNAL) == 0,
-                        .more = (flags & MSG_MORE) != 0};
+                        .more = (flags & MSG_MORE) != 0,
+                        .at_once = (flags & MSG_DONTWAIT) != 0,
+                        .is_blocking = is_blocking};
   return send_through_kernel_door(call, [&](bool quiet) {
     return is_virtual(descriptor) ? move(op, kind, true, descriptor, pieces, flags | (quiet ? MSG_NOSIGNAL : 0), caller)
                                   : system(quiet);
@@ -83,7 +85,9 @@ ssize_t received(const char* function, Op op, Kind kind, int descriptor, std::sp
                         .descriptor = descriptor,
                         .caller = caller,
                         .pieces = pieces,
-                        .peeks = (flags & MSG_PEEK) != 0};
+                        .peeks = (flags & MSG_PEEK) != 0,
+                        .at_once = (flags & MSG_DONTWAIT) != 0,
+                        .is_blocking = is_blocking};
   return through_kernel_door(call, [&] {
     return is_virtual(descriptor) ? move(op, kind, false, descriptor, pieces, flags, caller) : system();
   });

@@ -47,7 +47,11 @@ Answer accept_socket(File& file, sockaddr* address, socklen_t* bytes, int flags,
 template <class System>
 int accepted(const char* function, int descriptor, sockaddr* address, socklen_t* bytes, int flags, const void* caller,
              System system) {
-  const KernelCall call{.verb = KernelVerb::accept, .function = function, .descriptor = descriptor, .caller = caller};
+  const KernelCall call{.verb = KernelVerb::accept,
+                        .function = function,
+                        .descriptor = descriptor,
+                        .caller = caller,
+                        .is_blocking = is_blocking};
   return through_kernel_door(call, [&]() -> int {
     if (!is_virtual(descriptor)) {
       return system();
@@ -152,6 +156,7 @@ RIG_LAB_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t by
        .function = "connect",
        .descriptor = descriptor,
        .caller = caller,
+       .is_blocking = is_blocking,
        .address = address},
       [&]() -> int {
         if (!is_virtual(descriptor)) {

@@ -116,6 +116,58 @@ TEST_F(WakeupAuditTest, L2_AReportThatTheSystemTakesBackIsNoFaultOfTheLayer) {
   EXPECT_EQ(laws(log_), "");
 }
 
+KernelCall on_blocking(KernelVerb verb) {
+  return {.verb = verb,
+          .function = "call",
+          .descriptor = busy,
+          .caller = at(50),
+          .is_blocking = [](int descriptor) noexcept { return descriptor == busy; }};
+}
+
+TEST_F(WakeupAuditTest, L2_ACallThatMayWaitForTheOtherSideIsReportedOnce) {
+  for (const KernelVerb verb : {KernelVerb::connect, KernelVerb::accept, KernelVerb::receive, KernelVerb::send}) {
+    ViolationLog log;
+    WakeupAudit audit(log);
+    for (int i = 0; i < 3; ++i) {
+      audit.judge_blocking(on_blocking(verb));
+    }
+    EXPECT_EQ(laws(log), "L2");
+    EXPECT_EQ(log.kept().front().where, "descriptor 7");
+    EXPECT_TRUE(log.kept().front().message.contains("the socket is not O_NONBLOCK; called from "));
+  }
+}
+
+TEST_F(WakeupAuditTest, L2_ASocketThatWaitsNotIsSilentAndSoIsAFlagThatForbidsIt) {
+  KernelCall call = on_blocking(KernelVerb::receive);
+  call.at_once = true;
+  audit_.judge_blocking(call);
+  call = on_blocking(KernelVerb::send);
+  call.descriptor = neighbour;
+  audit_.judge_blocking(call);
+  call = on_blocking(KernelVerb::option);
+  audit_.judge_blocking(call);
+  call = on_blocking(KernelVerb::connect);
+  call.is_blocking = nullptr;
+  audit_.judge_blocking(call);
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_WhoMovesBytesIsAskedAnewBehindAConnectAndSoIsTheNextFile) {
+  KernelCall call = on_blocking(KernelVerb::connect);
+  call.is_blocking = [](int) noexcept { return false; };
+  audit_.judge_blocking(call);
+  audit_.judge_blocking(on_blocking(KernelVerb::connect));  // as the first was
+  EXPECT_EQ(laws(log_), "");
+  audit_.judge_blocking(on_blocking(KernelVerb::send));
+  EXPECT_EQ(laws(log_), "L2");
+  call.verb = KernelVerb::send;
+  WakeupAudit audit(log_);
+  audit.judge_blocking(call);
+  audit.begun(busy);
+  audit.judge_blocking(on_blocking(KernelVerb::send));
+  EXPECT_EQ(log_.kept().size(), 2u);
+}
+
 TEST_F(WakeupAuditTest, L2_EpollIsKnownByTheDataOfItsRegistration) {
   watch(EPOLL_CTL_ADD, busy, 70);
   watch(EPOLL_CTL_ADD, neighbour, 90);

@@ -206,6 +206,13 @@ void trespass_on_descriptors() {
       ::send(near, "x", 1, 0);
       ::close(near);
       break;
+    case Trespass::waits_in_a_call: {
+      char byte = 0;
+      RIG_CHECK(::fcntl(near, F_SETFL, 0) == 0 && ::send(ends.far(), "x", 1, MSG_NOSIGNAL) == 1 &&
+                ::recv(near, &byte, 1, 0) == 1);
+      ::close(near);
+      break;
+    }
     case Trespass::overruns_sets: {
       std::array<fd_set, 3> sets{};  // what lies behind the second one is ours as well
       timeval at_once{};

@@ -18,6 +18,7 @@ enum class Trespass : std::uint8_t {
   acts_on_old_event,    // F1: reads from a connecting socket, by an event that was collected for what had its number
   raises_sigpipe,       // P1
   overruns_sets,        // M1: a select beyond its sets
+  waits_in_a_call,      // L2: reads from a socket that is not O_NONBLOCK
   ignores_input,        // L2: waits again and again for input that is there
   ignores_room,         // L2: asks for room, and has nothing to send
   repeats_at_once,      // L2: a send that would block, again and again
