@@ -25,6 +25,7 @@ CONFORMANCE = "harness/engine/conformance/test_conformance_engines"
 KIT_FAILED = re.compile(r"^\[  FAILED  \] (\S+)", re.M)
 KIT_LIMIT = 10  # times the CPU time that the kit uses with no change switched on
 ROOMS = ("harness/socket", "backends/gnutls", "backends/mbedtls", "backends/openssl")
+FUZZER = re.compile(r"^rig_fuzzer\((\w+)([^)]*)\)", re.M)
 UNIT_TEST = re.compile(r"^\s*rig_test\((unit\.[\w.]+)", re.M)
 SAYS = re.compile(r"^(?:\S*/)?((?:harness|backends)/\S+?\.cc):(\d+):\d+: (?:fatal )?error:", re.M)
 ENDLESS = re.compile(r"^(?:\S*/)?((?:harness|backends)/\S+?\.cc):(\d+):\d+: error: control reaches end", re.M)
@@ -113,7 +114,7 @@ class Loom:
         """Builds with everything that compiles; answers the command and the folder of the build."""
         self.copy.restore()
         units = [name for room in ROOMS for name in unit_tests(self.options.root, room)] if self.options.units else []
-        targets = ("tlsrig", "test_conformance_engines", "test_lab_errno",
+        targets = ("tlsrig", "test_conformance_engines", "test_lab_errno", *replayers(self.options.root),
                    *("test_" + name.replace(".", "_") for name in units))
         for attempt in range(ATTEMPTS_MAX):
             self.fill()
@@ -128,6 +129,14 @@ class Loom:
 
 def room_of(path):
     return next(room for room in ROOMS if path.startswith(room + "/"))
+
+
+def replayers(root):
+    """The programs that replay the fuzzers' corpora, as fuzz/CMakeLists.txt lists them."""
+    with open(os.path.join(root, "fuzz/CMakeLists.txt"), encoding="utf-8") as file:
+        for name, rest in FUZZER.findall(file.read()):
+            libraries = [word for word in rest.partition(" LINK ")[0].split() if word != "BACKENDS"]
+            yield from (f"fuzz_{name}_{library}" for library in libraries) if libraries else (f"fuzz_{name}",)
 
 
 def unit_tests(root, room):
@@ -235,9 +244,15 @@ def behind_the_suites(room, build, kit, options):
     """What is asked of a change that the quick matrix lets live: who, where, and how; the cheapest comes first."""
     name = os.path.basename(room)
     library = name if room.startswith("backends/") else None
-    yield "lab.errno", "lab", lambda: ask_tests(build, rf"^lab\.errno\.house\.{library or ''}", options.jobs)
+    def ask(pattern):
+        return lambda: ask_tests(build, f"^{pattern}$", options.jobs)
+
+    yield "corpus", "lab", ask(rf"corpus\.([a-z_]+_{library or '[a-z]+'}|differential)")
+    yield "lab.errno", "lab", ask(rf"lab\.errno\.house\.{library or '[a-z]+'}")
     if library:
         yield "conformance", "engine", lambda: kit.ask(room)
+    yield "lab.no_memory", "lab", ask(rf"lab\.no_memory\.send_load\.{library or 'mbedtls'}")
+    yield "lab.no_memory", "lab", ask(rf"lab\.no_memory\.close_with_pending\.{library or 'gnutls'}")
 
 
 def blank(change):
