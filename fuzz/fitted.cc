@@ -56,7 +56,7 @@ void fit_settings(Scenario& scenario) {
   settings.connections = std::clamp(settings.connections, 1U, FuzzLimits::connections);
   settings.fresh_process = false;
   settings.strangers = settings.strangers && scenario.cell.tls != TlsChoice::none;
-  if (scenario.cell.tls == TlsChoice::none && settings.peer != Peer::nobody) {
+  if (scenario.cell.tls == TlsChoice::none && settings.peer != Peer::nobody && settings.peer != Peer::deaf) {
     settings.peer = Peer::subject;  // what a raw program says in the clear would be taken for the stream
   }
   settings.refused = settings.peer == Peer::subject ? std::min(settings.refused, settings.connections - 1) : 0;

@@ -143,6 +143,8 @@ std::string_view situation_of(const Scenario& scenario) {
       return "plaintext client";
     case Peer::nobody:
       return "nobody";
+    case Peer::deaf:
+      return "deaf server";
     case Peer::subject:
       break;
   }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "backends/gnutls/engine.h"
 #include "backends/gnutls/errors.h"
@@ -164,8 +165,10 @@ int GnutlsEngine::on_certificate() noexcept {
     const gnutls_alert_description_t alert = (status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0 ? GNUTLS_A_UNKNOWN_CA
                                              : (status & GNUTLS_CERT_EXPIRED) != 0        ? GNUTLS_A_CERTIFICATE_EXPIRED
                                                                                           : GNUTLS_A_BAD_CERTIFICATE;
+    std::string_view words(reinterpret_cast<const char*>(why->data), why->size);
+    words = words.substr(0, words.find_last_not_of(std::string_view(" \n\0", 3)) + 1);
     return refuse(alert, error_of(Code::verification_failed, status, "the peer's certificate was not accepted: %.*s",
-                                  static_cast<int>(why->size), reinterpret_cast<const char*>(why->data)));
+                                  static_cast<int>(words.size()), words.data()));
   }
   if (client()) {
     gnutls_x509_crt_t leaf = nullptr;

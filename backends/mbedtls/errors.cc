@@ -1,6 +1,7 @@
 #include "backends/mbedtls/errors.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "harness/engine/foreign_protocol.h"
@@ -33,6 +34,9 @@ Error verification_error(int code, const Evidence& evidence) noexcept {
     why = reason(code);
   }
   std::ranges::replace(why, '\n', ' ');
+  for (std::size_t end = std::strlen(why.data()); end > 0 && why[end - 1] == ' '; --end) {
+    why[end - 1] = '\0';
+  }
   return error_of(Code::verification_failed, code, "the peer's certificate was not accepted: %s", why.data());
 }
 

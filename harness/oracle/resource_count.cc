@@ -40,8 +40,13 @@ void QueueCount::pending(std::size_t bytes) {
   const auto positive = [](std::int64_t value) { return static_cast<std::uint64_t>(std::max<std::int64_t>(value, 0)); };
   most_ops_ = std::max(most_ops_.load(), positive(ops));
   const bool too_many = bound_.ops != 0 && positive(ops) > 2 * bound_.ops + 1;
-  // An op of no bytes takes no room: it may follow one that was larger than the bound, and alone.
-  const bool too_much = bound_.bytes != 0 && bytes > 0 && positive(owed) > 2 * bound_.bytes + bytes;
+  // One op may be larger than the bound, alone; and so may the next one, while the callback of that is still to come.
+  // An op of no bytes takes no room.
+  std::uint64_t largest = largest_.load();
+  while (largest < bytes && !largest_.compare_exchange_weak(largest, bytes)) {
+  }
+  const bool too_much = bound_.bytes != 0 && bytes > 0 &&
+                        positive(owed) > 2 * std::max({bound_.bytes, largest, std::uint64_t{bytes}}) + bytes;
   if ((too_many || too_much) && !reported_.exchange(true)) {
     log_.report(Law::r1_resources, where_,
                 fmt::format("{} ops with {} bytes are queued, and the bounds are {} ops and {} bytes", ops, owed,

@@ -36,7 +36,7 @@ struct QueueBound {
 };
 
 // QueueCount counts what one socket owes: accepted ops whose completion has not come. R1 is reported once, when that is
-// more than twice the bound and one op (the second time: ops that have left the queue, and whose callbacks are still to
+// more than twice the bound, or than twice the largest op, which may be alone in a queue, and one op (the second time: ops that have left the queue, and whose callbacks are still to
 // come, do not count against it any more). Thread: any.
 class QueueCount {
  public:
@@ -59,6 +59,7 @@ class QueueCount {
   std::atomic<std::int64_t> ops_{0};
   std::atomic<std::int64_t> bytes_{0};
   std::atomic<std::uint64_t> most_ops_{0};
+  std::atomic<std::uint64_t> largest_{0};  // op
   std::atomic<bool> reported_{false};
 };
 

@@ -19,6 +19,10 @@ bool has_reaction(const EndPlan& plan, auto matches) {
   return std::ranges::any_of(plan.reactions, matches);
 }
 
+std::int64_t virtual_now_ns() {
+  return lab::running() ? lab::now_ns() : End::never;
+}
+
 std::optional<Error> error_of(const rig_error* error) {
   return error == nullptr ? std::nullopt : std::optional(from_abi(*error));
 }
@@ -89,7 +93,12 @@ const rig_socket_callbacks& End::callbacks() {
   return table;
 }
 
+void End::note_begun() {
+  begun_ns_ = virtual_now_ns();
+}
+
 void End::adopt(rig_socket* socket) {
+  note_begun();
   const Reacting reacting(*this);
   socket_ = socket;
   world_.subject().adopt(socket, &callbacks(), this);
@@ -238,6 +247,10 @@ void End::leave_by(Verb verb) {
   if (!ended_.load() && connected_.load() != 2 && !closed_outcome().came) {
     left_by_.compare_exchange_strong(nothing, static_cast<int>(verb));
   }
+  std::int64_t not_yet = never;
+  if (verb == Verb::close_graceful) {
+    left_ns_.compare_exchange_strong(not_yet, virtual_now_ns());
+  }
 }
 
 void End::give_up() {
@@ -383,7 +396,7 @@ void End::on_connected(void* user, const rig_error* error) {
   end.came("connected");
   {
     const MutexLock lock(end.mutex_);
-    end.connected_outcome_ = {true, error_of(error)};
+    end.connected_outcome_ = {true, error_of(error), virtual_now_ns()};
   }
   end.look();
   end.connected_ = error == nullptr ? 1 : 2;
@@ -458,7 +471,7 @@ void End::on_closed(void* user, const rig_error* error) {
   end.ledger_.closed();
   {
     const MutexLock lock(end.mutex_);
-    end.closed_outcome_ = {true, error_of(error), lab::running() ? lab::now_ns() : 0};
+    end.closed_outcome_ = {true, error_of(error), virtual_now_ns()};
   }
   end.react(Event::closed);
   // Last: the run may take the socket back as soon as it sees this.

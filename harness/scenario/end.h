@@ -59,11 +59,14 @@ struct EndPlan {
 // perform() and the questions on any.
 class End {
  public:
-  // Outcome is how `connected` or `closed` came, and in a lab when: the virtual time.
+  // never is no virtual time: it did not happen, or not in a lab.
+  static constexpr std::int64_t never = -1;
+
+  // Outcome is how `connected` or `closed` came, and when: the virtual time.
   struct Outcome {
     bool came = false;
     std::optional<Error> error;
-    std::int64_t at_ns = 0;
+    std::int64_t at_ns = never;
   };
 
   // SendAnswer is what came of one send.
@@ -85,6 +88,12 @@ class End {
   // destroy gives the socket back, once; no other thread is inside a verb of it then. The loop's thread only.
   void destroy();
   void refuse_connect(const Error& error);
+
+  // note_begun remembers when the connection was begun: just before connect(), or as it was accepted. begun_ns and
+  // left_ns, when the app first asked for an orderly close, are virtual times.
+  void note_begun();
+  std::int64_t begun_ns() const { return begun_ns_.load(); }
+  std::int64_t left_ns() const { return left_ns_.load(); }
 
   bool connected() const { return connected_.load() == 1; }
   bool closed() const { return closed_.load(); }
@@ -198,6 +207,8 @@ class End {
   std::atomic<bool> aborted_itself_{false};
   static constexpr int nobody_left = -1;
   std::atomic<int> left_by_{nobody_left};
+  std::atomic<std::int64_t> begun_ns_{never};
+  std::atomic<std::int64_t> left_ns_{never};
   std::atomic<bool> given_up_{false};
   std::atomic<bool> aborted_inside_{false};
   std::atomic<bool> destroyed_inside_{false};

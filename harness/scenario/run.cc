@@ -94,6 +94,10 @@ Status Run::open() {
     RIG_TRY(closed, ClosedPort::open(scenario_.cell.ipv6));
     closed_port_ = std::move(closed);
   }
+  if (scenario_.settings.peer == Peer::deaf) {
+    RIG_TRY(deaf, DeafPort::open(scenario_.cell.ipv6));
+    deaf_port_ = std::move(deaf);
+  }
   const bool elsewhere =
       std::ranges::any_of(scenario_.reactions, [](const Reaction& r) { return r.verb == Verb::echo_elsewhere; });
   if (elsewhere) {
@@ -234,7 +238,7 @@ rig_socket_config Run::socket_config(Side side) const {
           .queue_bytes_max = settings.queue_bytes,
           .kernel_send_bytes = settings.kernel_send_bytes,
           .kernel_recv_bytes = settings.kernel_recv_bytes,
-          .connect_timeout_us = 0,
+          .connect_timeout_us = settings.connect_timeout_us,
           .handshake_timeout_us = settings.handshake_timeout_us,
           .close_timeout_us = settings.close_timeout_us,
           .connections_max = 0};
@@ -286,6 +290,8 @@ Status Run::open_connection(std::uint32_t index) {
   Connection& connection = connections_[index];
   if (plaintext_server_) {
     connection.port = plaintext_server_->port();
+  } else if (deaf_port_) {
+    connection.port = deaf_port_->port();
   } else if (is_refused(index)) {
     connection.port = closed_port_->port();
   } else {
@@ -429,6 +435,7 @@ void Run::connect(End& end) {
   const rig_socket_config config = socket_config(Side::client);
   rig_socket* socket = nullptr;
   rig_error error{};
+  end.note_begun();
   const rig_status status =
       subject_.connect(end.host().loop(), context, loopback_host(scenario_.cell), connections_[index].port, &config,
                        &End::callbacks(), &end, &socket, &error);

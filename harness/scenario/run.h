@@ -139,6 +139,9 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_wires(Verdict& verdict);
   bool asks_wire() const;
   void judge_deeds();
+  void judge_deadlines();
+  void judge_establishing(const End& end);
+  void judge_closing(const End& end);
   void judge_unprovoked_ends();
   bool is_unprovoked(const Connection& connection, const End& end, const Error& told) const;
   bool is_cut_by_peer(const Connection& connection, const End& end) const;
@@ -170,6 +173,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   std::vector<rig_context*> client_contexts_;
   std::unique_ptr<PlaintextServer> plaintext_server_;
   std::unique_ptr<ClosedPort> closed_port_;
+  std::unique_ptr<DeafPort> deaf_port_;
   std::vector<Connection> connections_;
   std::map<std::uint64_t, Alignment> alignments_;
   std::vector<std::unique_ptr<Script>> scripts_;

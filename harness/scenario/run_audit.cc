@@ -67,6 +67,7 @@ void Run::audit(Verdict& verdict) {
     }
   });
   judge_deeds();
+  judge_deadlines();
   finish_streams(scenario_.all_delivered && !scenario_.memory_may_fail);
   if (kernel_watch_ != nullptr) {
     finish_wires();
@@ -178,6 +179,7 @@ void Run::judge_resources() {
   }
   plaintext_server_.reset();
   closed_port_.reset();
+  deaf_port_.reset();
   // Where the kernel door is watched, F1 knows what was never closed, and who opened it.
   if (kernel_watch_ == nullptr) {
     judge_descriptors(descriptors_before_, open_descriptors(), log_);

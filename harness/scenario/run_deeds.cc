@@ -169,6 +169,9 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
   if (is_refused(end.plan().connection)) {
     return Deed::nobody_listens;
   }
+  if (scenario_.settings.peer == Peer::deaf) {
+    return Deed::silence;
+  }
   if (resets(scenario_, end.plan().connection)) {
     return meets_fault_cut(connection, end) ? std::optional(Deed::reset) : std::nullopt;
   }

@@ -56,6 +56,7 @@ constexpr std::array table<Peer>{
     Word{Peer::plaintext, "plaintext"},
     Word{Peer::plaintext_client, "plaintext_client"},
     Word{Peer::nobody, "nobody"},
+    Word{Peer::deaf, "deaf"},
 };
 
 template <>
@@ -168,7 +169,8 @@ RIG_WORDS(Where);
 #undef RIG_WORDS
 
 bool plays(Peer peer, Side side) noexcept {
-  return side == Side::client ? peer != Peer::plaintext_client : peer != Peer::plaintext && peer != Peer::nobody;
+  return side == Side::client ? peer != Peer::plaintext_client
+                              : peer == Peer::subject || peer == Peer::plaintext_client;
 }
 
 bool plays(const Settings& settings, std::uint32_t index, Side side) noexcept {

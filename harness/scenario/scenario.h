@@ -57,7 +57,8 @@ enum class Peer : std::uint8_t {
   subject,           // the subject itself
   plaintext,         // a raw TCP server that answers in plain text and never speaks TLS
   plaintext_client,  // a raw TCP client that talks plain text to the subject's server
-  nobody             // a port at which nobody listens
+  nobody,            // a port at which nobody listens
+  deaf               // a port at which nobody accepts: its queue is full, and no connection is ever established
 };
 
 // plays says that the subject itself is on that side, and no raw program.
@@ -79,6 +80,7 @@ struct Settings {
   std::uint64_t kernel_send_bytes = 0;
   std::uint64_t kernel_recv_bytes = 0;
   std::uint32_t says = 1;
+  std::uint64_t connect_timeout_us = 0;
   std::uint64_t handshake_timeout_us = 0;
   std::uint64_t close_timeout_us = 0;
   friend bool operator==(const Settings&, const Settings&) = default;

@@ -232,7 +232,9 @@ Wrong ScenarioCheck::wrong_place(Side side, const std::optional<std::uint32_t>& 
   }
   if (!plays(side)) {
     return "with 'peer " + std::string(word(scenario_.settings.peer)) + "' the " + std::string(word(side)) +
-           (scenario_.settings.peer == Peer::nobody ? " is not there" : " is a raw program, and not the subject");
+           (scenario_.settings.peer == Peer::nobody || scenario_.settings.peer == Peer::deaf
+                ? " is not there"
+                : " is a raw program, and not the subject");
   }
   if (connection.has_value() && !rig::plays(scenario_.settings, *connection, side)) {
     return "nobody listens for connection " + std::to_string(*connection) + ": the last " +

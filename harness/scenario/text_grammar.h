@@ -48,6 +48,7 @@ inline constexpr std::array settings_fields{
     SettingsField{"kernel_send_bytes", &Settings::kernel_send_bytes},
     SettingsField{"kernel_recv_bytes", &Settings::kernel_recv_bytes},
     SettingsField{"says", &Settings::says},
+    SettingsField{"connect_timeout_us", &Settings::connect_timeout_us},
     SettingsField{"handshake_timeout_us", &Settings::handshake_timeout_us},
     SettingsField{"close_timeout_us", &Settings::close_timeout_us},
 };

@@ -57,9 +57,9 @@ std::expected<int, Error> bind_to_loopback(bool ipv6, int flags) {
   return bound;
 }
 
-std::expected<int, Error> listen_on_loopback(bool ipv6, int flags) {
+std::expected<int, Error> listen_on_loopback(bool ipv6, int flags, int backlog = 16) {
   RIG_TRY(listening, bind_to_loopback(ipv6, flags));
-  if (::listen(listening, 16) != 0) {
+  if (::listen(listening, backlog) != 0) {
     const Error error = system_error("listen", errno);
     ::close(listening);
     return std::unexpected(error);
@@ -180,6 +180,23 @@ std::expected<std::unique_ptr<ClosedPort>, Error> ClosedPort::open(bool ipv6) {
 
 ClosedPort::~ClosedPort() {
   ::close(bound_);
+}
+
+std::expected<std::unique_ptr<DeafPort>, Error> DeafPort::open(bool ipv6) {
+  RIG_TRY(listening, listen_on_loopback(ipv6, 0, 0));
+  const std::uint16_t port = port_of(listening);
+  const int filling = connect_to_loopback(ipv6, port);
+  if (filling == no_descriptor) {
+    const Error error = system_error("connect", errno);
+    ::close(listening);
+    return std::unexpected(error);
+  }
+  return std::unique_ptr<DeafPort>(new DeafPort(listening, filling, port));
+}
+
+DeafPort::~DeafPort() {
+  ::close(filling_);
+  ::close(listening_);
 }
 
 Relay::Relay(std::unique_ptr<Sockets> sockets, std::uint16_t port, Signal& signal)

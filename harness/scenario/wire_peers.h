@@ -68,6 +68,22 @@ class ClosedPort {
   const std::uint16_t port_;
 };
 
+// DeafPort is a port of the loopback at which somebody listens and never accepts: a connection of its own fills the
+// queue, so that the system answers nobody else. Owns: its sockets.
+class DeafPort {
+ public:
+  static std::expected<std::unique_ptr<DeafPort>, Error> open(bool ipv6);
+  ~DeafPort();
+  std::uint16_t port() const { return port_; }
+
+ private:
+  DeafPort(int listening, int filling, std::uint16_t port) : listening_(listening), filling_(filling), port_(port) {}
+
+  const int listening_;
+  const int filling_;
+  const std::uint16_t port_;
+};
+
 // PlaintextServer accepts connections, reads a little, answers in plain HTTP, and closes. Owns: its thread and sockets.
 class PlaintextServer {
  public:

@@ -160,6 +160,17 @@ struct MisnamesAlerts final : ForwardingEngine {
   }
 };
 
+// LacksTheReason has lost what the library said of a failure.
+struct LacksTheReason final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    auto need = inner_->handshake(out);
+    return code_of(need) != Code::verification_failed
+               ? need
+               : std::unexpected(Error(Code::verification_failed, "the peer's certificate was not accepted: (-9984)"));
+  }
+};
+
 // SendsAnotherAlert refuses for the right reason and tells the peer a wrong one.
 struct SendsAnotherAlert final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
@@ -287,6 +298,7 @@ void register_canaries() {
       {"checks_no_name", "names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"misnames_alerts", "server_certificates", Auth::certificate, plant<MisnamesAlerts>},
+      {"lacks_the_reason", "server_certificates", Auth::certificate, plant<LacksTheReason>},
       {"sends_another_alert", "server_certificates", Auth::certificate, plant<SendsAnotherAlert>},
       {"sends_another_alert_of_names", "names", Auth::certificate, plant<SendsAnotherAlert>},
       {"is_wordy", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::wordy},

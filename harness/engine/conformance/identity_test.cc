@@ -239,7 +239,7 @@ std::optional<Code> made(Backend& backend, Role role, const std::function<void(C
   change(config);
   const auto context = backend.make_context(config);
   if (!context.has_value()) {
-    EXPECT_FALSE(context.error().detail().empty());
+    expect_words(context.error());
   }
   return code_of(context);
 }

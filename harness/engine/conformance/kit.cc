@@ -178,6 +178,13 @@ std::optional<int> alert_of(const Error& error) {
   return number;
 }
 
+void expect_words(const Error& error) {
+  const std::string text(error.detail());
+  EXPECT_FALSE(text.empty()) << "a failure must be explained in words";
+  EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; })) << text;
+  EXPECT_FALSE(std::regex_search(text, std::regex("^[ :]|[ :(]$|  |: [(]|[(][)]"))) << "words are missing in: " << text;
+}
+
 void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> codes) {
   const std::optional<Error>& failure = pair.failure(side);
   const char* who = side == Side::client ? "client" : "server";
@@ -185,7 +192,7 @@ void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> cod
   std::string expected;
   for (const Code code : codes) {
     if (failure->code() == code) {
-      EXPECT_FALSE(failure->detail().empty()) << "a failure must be explained in words";
+      expect_words(*failure);
       if (code == Code::peer_alert) {
         alert_of(*failure);
       }

@@ -99,6 +99,10 @@ void expect_traffic(EnginePair& pair, std::uint64_t bytes);
 // name that the RFCs give it.
 std::optional<int> alert_of(const Error& error);
 
+// expect_words expects that an error is told in a sentence: something is said, in printable characters, and no place of
+// it was left empty, as it is where the library's own words are missing.
+void expect_words(const Error& error);
+
 // expect_failure expects that `side` failed with one of `codes`, in words.
 void expect_failure(EnginePair& pair, Side side, std::initializer_list<Code> codes);
 

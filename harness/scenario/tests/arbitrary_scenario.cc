@@ -89,6 +89,7 @@ Settings any_settings() {
   settings.queue_bytes = any_number<std::uint64_t>();
   settings.kernel_send_bytes = any_number<std::uint64_t>();
   settings.kernel_recv_bytes = any_number<std::uint64_t>();
+  settings.connect_timeout_us = any_number<std::uint64_t>();
   settings.handshake_timeout_us = any_number<std::uint64_t>();
   settings.close_timeout_us = any_number<std::uint64_t>();
   return settings;

@@ -95,7 +95,8 @@ const Mistake mistakes[] = {
     {"UnknownSetting", "set kernel_send_byte 1\n",
      "2:5: met 'kernel_send_byte' where a setting should stand: one of connections, loop_per_client, one_loop, relay, "
      "fresh_process, peer, refused, renegotiation, strangers, queue_ops, queue_bytes, kernel_send_bytes, "
-     "kernel_recv_bytes, says, handshake_timeout_us, close_timeout_us (did you mean 'kernel_send_bytes'?)"},
+     "kernel_recv_bytes, says, connect_timeout_us, handshake_timeout_us, close_timeout_us (did you mean "
+     "'kernel_send_bytes'?)"},
     {"SettingTwice", "set relay on\nseed 3\nset relay off\n",
      "4:5: 'set relay' stands here for the second time; the first is in line 2"},
     {"SwitchThatIsNone", "set relay yes\n", "2:11: met 'yes' where the value of relay should stand: one of off, on"},

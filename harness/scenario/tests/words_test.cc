@@ -32,7 +32,7 @@ TEST(WordListTest, TheLastOfEachEnumerationHasAWord) {
   EXPECT_EQ(words<Event>().back().value, Event::closed);
   EXPECT_EQ(words<Verb>().back().value, Verb::relay_fin);
   EXPECT_EQ(words<Condition>().back().value, Condition::peer_closed);
-  EXPECT_EQ(words<Peer>().back().value, Peer::nobody);
+  EXPECT_EQ(words<Peer>().back().value, Peer::deaf);
 }
 
 TEST(CellNameTest, NamesThePairingVersionPollerAndFastTrack) {

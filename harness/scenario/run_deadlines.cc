@@ -1,0 +1,57 @@
+// Law X1 about time: the deadlines that a scenario sets, in a lab, whose time is exact.
+#include <algorithm>
+
+#include "harness/oracle/deadline_check.h"
+#include "harness/scenario/run.h"
+
+namespace rig {
+
+// A call that fails, a lack of memory or another violation may end a connection at any time.
+void Run::judge_deadlines() {
+  if (scenario_.memory_may_fail || std::ranges::any_of(scenario_.lab.faults, lab::fails_for_good) || log_.count() > 0) {
+    return;
+  }
+  each_end([this](const End& end) {
+    if (end.closed_outcome().came && end.closed_outcome().at_ns != End::never) {
+      judge_establishing(end);
+      judge_closing(end);
+    }
+  });
+}
+
+// The time to connect is a part of the time to shake hands, and counts alone where nobody accepts.
+void Run::judge_establishing(const End& end) {
+  const Settings& settings = scenario_.settings;
+  std::uint64_t limit_us = settings.handshake_timeout_us;
+  if (settings.peer == Peer::deaf && settings.connect_timeout_us > 0) {
+    limit_us = limit_us == 0 ? settings.connect_timeout_us : std::min(limit_us, settings.connect_timeout_us);
+  }
+  if (limit_us == 0 || end.begun_ns() == End::never || end.connected()) {
+    return;
+  }
+  const End::Outcome outcome = end.closed_outcome();
+  judge_deadline(end.name(),
+                 {.what = "to be established",
+                  .begun_ns = end.begun_ns(),
+                  .ended_ns = outcome.at_ns,
+                  .limit_us = limit_us,
+                  .told = outcome.error.has_value() && outcome.error->code() == Code::timeout},
+                 log_);
+}
+
+// Whoever asks for an orderly close within the handshake has the time from its end on.
+void Run::judge_closing(const End& end) {
+  if (scenario_.settings.close_timeout_us == 0 || end.left_ns() == End::never || !end.connected()) {
+    return;
+  }
+  const End::Outcome outcome = end.closed_outcome();
+  judge_deadline(end.name(),
+                 {.what = "to close",
+                  .begun_ns = std::max(end.left_ns(), end.connected_outcome().at_ns),
+                  .ended_ns = outcome.at_ns,
+                  .limit_us = scenario_.settings.close_timeout_us,
+                  .told = outcome.error.has_value() && outcome.error->code() == Code::aborted && !end.aborted_itself()},
+                 log_);
+}
+
+}  // namespace rig
