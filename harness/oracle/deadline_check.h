@@ -23,6 +23,10 @@ struct Stretch {
 inline constexpr std::uint64_t deadline_early_us = 1'000;
 inline constexpr std::uint64_t deadline_late_us = 100'000;
 
+// is_early says that the end of the time would be told too soon. Nothing is known of the time outside of a lab: there
+// it is not early.
+bool is_early(const Stretch& stretch) noexcept;
+
 // judge_deadline reports X1 at `where` if the limit was told of before it had passed, or had passed long ago when the
 // stretch ended. Thread: any.
 void judge_deadline(const std::string& where, const Stretch& stretch, ViolationLog& log);

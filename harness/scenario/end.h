@@ -100,6 +100,8 @@ class End {
   bool ended() const { return ended_.load(); }
   bool destroyed() const { return destroyed_.load(); }
   bool echoes() const { return echoes_; }
+  // reacts_to_end says that what follows from the peer's end is the scenario's: the end does not close of itself.
+  bool reacts_to_end() const { return reacts_to_end_; }
   Outcome connected_outcome() const;
   Outcome closed_outcome() const;
   bool aborted_itself() const { return aborted_itself_.load(); }

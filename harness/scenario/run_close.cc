@@ -25,12 +25,13 @@ void Run::close_every_end(Verb how) {
   });
 }
 
-// A server that is accepted after all were to be closed ends as its client has ended, but for one whose app has paused:
-// that does not hear of it.
+// A server that is accepted after all were to be closed ends as its client has ended, but for one whose app has paused,
+// which does not hear of it, and one whose app has reactions of its own to that.
 void Run::close_late_arrivals() {
   for (Connection& connection : connections_) {
     End* const server = connection.server.get();
-    if (server != nullptr && server->has_socket() && server->paused() && connection.missed_close.exchange(false)) {
+    if (server != nullptr && server->has_socket() && (server->paused() || server->reacts_to_end()) &&
+        connection.missed_close.exchange(false)) {
       server->host().post([server] { server->perform(Verb::close_graceful); });
     }
   }

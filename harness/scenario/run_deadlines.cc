@@ -1,5 +1,6 @@
 // Law X1 about time: the deadlines that a scenario sets, in a lab, whose time is exact.
 #include <algorithm>
+#include <optional>
 
 #include "harness/oracle/deadline_check.h"
 #include "harness/scenario/run.h"
@@ -39,19 +40,34 @@ void Run::judge_establishing(const End& end) {
                  log_);
 }
 
-// Whoever asks for an orderly close within the handshake has the time from its end on.
-void Run::judge_closing(const End& end) {
-  if (scenario_.settings.close_timeout_us == 0 || end.left_ns() == End::never || !end.connected()) {
-    return;
+namespace {
+
+// closing_of is the time that a side has spent on its orderly close: nothing, if it asked for none, or there is no
+// limit. Whoever asks within the handshake has the time from its end on.
+std::optional<Stretch> closing_of(const Settings& settings, const End& end) {
+  if (settings.close_timeout_us == 0 || end.left_ns() == End::never || !end.connected()) {
+    return std::nullopt;
   }
   const End::Outcome outcome = end.closed_outcome();
-  judge_deadline(end.name(),
-                 {.what = "to close",
-                  .begun_ns = std::max(end.left_ns(), end.connected_outcome().at_ns),
-                  .ended_ns = outcome.at_ns,
-                  .limit_us = scenario_.settings.close_timeout_us,
-                  .told = outcome.error.has_value() && outcome.error->code() == Code::aborted && !end.aborted_itself()},
-                 log_);
+  return Stretch{.what = "to close",
+                 .begun_ns = std::max(end.left_ns(), end.connected_outcome().at_ns),
+                 .ended_ns = outcome.at_ns,
+                 .limit_us = settings.close_timeout_us,
+                 .told = outcome.error.has_value() && outcome.error->code() == Code::aborted && !end.aborted_itself()};
+}
+
+}  // namespace
+
+void Run::judge_closing(const End& end) {
+  if (const auto stretch = closing_of(scenario_.settings, end); stretch.has_value()) {
+    judge_deadline(end.name(), *stretch, log_);
+  }
+}
+
+// A network that takes long may keep a close from its end, whatever the peer has done.
+bool Run::has_run_out_of_time(const End& end) const {
+  const auto stretch = closing_of(scenario_.settings, end);
+  return stretch.has_value() && stretch->told && !is_early(*stretch);
 }
 
 }  // namespace rig

@@ -64,7 +64,8 @@ void Run::judge_deeds() {
       continue;
     }
     for (const End* end : {connection.client.get(), connection.server.get()}) {
-      if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value() || strikes(scenario_, *end)) {
+      if (end == nullptr || !end->closed_outcome().came || end->left_by().has_value() || strikes(scenario_, *end) ||
+          has_run_out_of_time(*end)) {
         continue;
       }
       if (const auto deed = deed_to(connection, *end); deed.has_value() && !is_cut_by_peer(connection, *end)) {
@@ -113,7 +114,10 @@ bool Run::is_unprovoked(const Connection& connection, const End& end, const Erro
     return false;  // what came of its peer is not known
   }
   if (told.code() == Code::reset) {
-    return kernel_watch_ != nullptr && !kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(true);
+    // What the peer has left unread is answered by a reset, which a layer may know of by other means than a failed
+    // call.
+    return kernel_watch_ != nullptr && has_heard_all(*peer, end) &&
+           !kernel_watch_->saw_reset(wire_side(end), end.plan().connection).value_or(true);
   }
   return told.code() == Code::peer_alert && !peer->closed_outcome().error.has_value();
 }

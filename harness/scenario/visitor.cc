@@ -11,7 +11,7 @@ Visitor::Visitor(const rig_subject& subject, const VisitorPlan& plan, Signal& si
   static const rig_listener_callbacks listening{.accepted = on_accepted};
   static const rig_socket_callbacks talking{.connected = on_connected,
                                             .data = [](void*, const std::uint8_t*, std::size_t) {},
-                                            .ended = [](void*) {},
+                                            .ended = on_ended,
                                             .sent = [](void*, std::uint64_t, std::size_t, const rig_error*) {},
                                             .writable = [](void*) {},
                                             .closed = on_closed};
@@ -30,6 +30,14 @@ void Visitor::on_accepted(void* user, rig_socket* socket) {
   auto& visitor = *static_cast<Visitor*>(user);
   const CalledBack called_back("visitor", "accepted");
   visitor.subject_.destroy(socket);
+}
+
+// A destroy that could not reset the connection has ended it.
+void Visitor::on_ended(void* user) {
+  auto& visitor = *static_cast<Visitor*>(user);
+  const CalledBack called_back("visitor", "ended");
+  rig_error error{};
+  visitor.subject_.close(visitor.socket_, RIG_CLOSE_GRACEFUL, &error);
 }
 
 void Visitor::on_closed(void* user, const rig_error*) {

@@ -31,6 +31,7 @@ class Visitor {
  private:
   static void on_accepted(void* user, rig_socket* socket);
   static void on_connected(void*, const rig_error*) {}
+  static void on_ended(void* user);
   static void on_closed(void* user, const rig_error* error);
   void give_back();
 
