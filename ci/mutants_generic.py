@@ -25,6 +25,7 @@ CONFORMANCE = "harness/engine/conformance/test_conformance_engines"
 KIT_FAILED = re.compile(r"^\[  FAILED  \] (\S+)", re.M)
 KIT_LIMIT = 10  # times the CPU time that the kit uses with no change switched on
 ROOMS = ("harness/socket", "backends/gnutls", "backends/mbedtls", "backends/openssl")
+DISCARD = re.compile(r"static_cast<void>\(\w+\);")
 FUZZER = re.compile(r"^rig_fuzzer\((\w+)([^)]*)\)", re.M)
 UNIT_TEST = re.compile(r"^\s*rig_test\((unit\.[\w.]+)", re.M)
 SAYS = re.compile(r"^(?:\S*/)?((?:harness|backends)/\S+?\.cc):(\d+):\d+: (?:fatal )?error:", re.M)
@@ -85,6 +86,9 @@ class Loom:
             if change is None:
                 return
             self.drawn += 1
+            if change.operator == "removed statement" and DISCARD.fullmatch(change.text):
+                self.dropped += 1  # it does nothing: to take it away changes nothing
+                continue
             if self.drawn < mutants_rules.SWITCHES_MAX and \
                     not any(mutants_rules.crosses(change, other) for other in self.taken):
                 change.number = self.drawn  # its number stays, whichever else is dropped

@@ -17,6 +17,11 @@ namespace {
 constexpr std::size_t alpn_protocols_max = 8;
 constexpr std::size_t alpn_protocol_bytes_max = 31;
 
+// The library takes a key and an identity of any length. The handshake counts a key in 16 bits (RFC 4279, 2), and an
+// identity that leaves no room for the rest of a ClientHello fails there.
+constexpr std::size_t key_bytes_max = 65'535;
+constexpr std::size_t identity_bytes_max = 60'000;
+
 // With a pre-shared key only suites whose hash is SHA-256 are on offer: an external key is bound to it under TLS 1.3.
 // Plain PSK goes first, as the fastest handshake; AES-128-GCM is there for every peer.
 constexpr const char* psk_priorities =
@@ -75,6 +80,11 @@ Status GnutlsContext::check() const {
   if (config_.psk.has_value()) {
     if (config_.psk->key.empty() || config_.psk->identity.empty()) {
       return invalid("a pre-shared key needs an identity and at least one byte of key");
+    }
+    if (config_.psk->key.size() > key_bytes_max || config_.psk->identity.size() > identity_bytes_max) {
+      return std::unexpected(error_of(Code::unsupported, 0,
+                                      "pre-shared keys may have up to %zu bytes, and their identities up to %zu",
+                                      key_bytes_max, identity_bytes_max));
     }
   } else if (server && !config_.credentials.has_value()) {
     return invalid("a server needs a certificate with its key, or a pre-shared key");

@@ -60,6 +60,10 @@ Status parse_certificates(Certificates& certificates, const std::string& pem, co
   return {};
 }
 
+// The library writes a ClientHello, and a ClientKeyExchange, into one record, and takes an identity that leaves no room
+// there for the rest.
+constexpr int identity_bytes_max = 15'000;
+
 int auth_mode(const ContextConfig& config) {
   if (config.psk.has_value()) {
     return MBEDTLS_SSL_VERIFY_REQUIRED;  // no suite with a certificate is on offer; if one came, it would be refused
@@ -125,9 +129,10 @@ Status MbedtlsContext::check() const {
     if (config_.psk->key.empty() || config_.psk->identity.empty()) {
       return invalid("a pre-shared key needs an identity and at least one byte of key");
     }
-    if (config_.psk->key.size() > MBEDTLS_PSK_MAX_LEN) {
-      return std::unexpected(error_of(Code::unsupported, 0, "this mbedTLS takes pre-shared keys of up to %d bytes",
-                                      static_cast<int>(MBEDTLS_PSK_MAX_LEN)));
+    if (config_.psk->key.size() > MBEDTLS_PSK_MAX_LEN || config_.psk->identity.size() > identity_bytes_max) {
+      return std::unexpected(error_of(Code::unsupported, 0,
+                                      "this mbedTLS takes pre-shared keys of up to %d bytes and identities of up to %d",
+                                      static_cast<int>(MBEDTLS_PSK_MAX_LEN), identity_bytes_max));
     }
   } else if (server && !config_.credentials.has_value()) {
     return invalid("a server needs a certificate with its key, or a pre-shared key");

@@ -305,6 +305,7 @@ void register_canaries() {
       {"is_alarmed", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
       {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"takes_keys_of_any_length", "the_longest_keys_work", Auth::psk, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_protocol", "protocols_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_version", "versions_have_an_order", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
   };

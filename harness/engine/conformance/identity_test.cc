@@ -304,6 +304,48 @@ void keys_have_bounds(Backend& backend) {
   }
 }
 
+// largest answers the largest number of bytes, from 1 on, with which a context is made; the next one is too many, and
+// no mistake of the caller.
+std::size_t largest(const std::function<std::optional<Code>(std::size_t)>& code) {
+  constexpr std::size_t far_too_many = 100'000;
+  std::size_t taken = 1;
+  std::size_t refused = far_too_many;
+  while (refused - taken > 1) {
+    const std::size_t middle = taken + (refused - taken) / 2;
+    (code(middle).has_value() ? refused : taken) = middle;
+  }
+  EXPECT_EQ(code(taken), std::nullopt);
+  EXPECT_EQ(code(taken + 1), Code::unsupported) << "of more than " << taken << " bytes";
+  return taken;
+}
+
+// the_longest_keys_work: what a context takes as a key, and as its identity, can be used.
+void the_longest_keys_work(const Cell& cell) {
+  Backend& backend = *cell.client;
+  const auto with = [&backend](const Psk& psk) {
+    return made(backend, Role::client, [&psk](ContextConfig& config) {
+      config.credentials.reset();
+      config.ca_pem.clear();
+      config.psk = psk;
+    });
+  };
+  const std::size_t key_bytes =
+      largest([&with](std::size_t bytes) { return with({.identity = "somebody", .key = Bytes(bytes, 7)}); });
+  const std::size_t identity_bytes =
+      largest([&with](std::size_t bytes) { return with({.identity = std::string(bytes, 'i'), .key = Bytes(16, 7)}); });
+  for (const Psk& psk : {Psk{.identity = "somebody", .key = Bytes(key_bytes, 7)},
+                         Psk{.identity = std::string(identity_bytes, 'i'), .key = Bytes(16, 7)}}) {
+    SCOPED_TRACE("an identity of " + std::to_string(psk.identity.size()) + " bytes and a key of " +
+                 std::to_string(psk.key.size()));
+    Setup setup = default_setup(cell);
+    setup.client.psk = psk;
+    setup.server.psk = psk;
+    EnginePair pair = connect(cell, setup);
+    expect_traffic(pair, 100);
+    EXPECT_TRUE(pair.engine(Side::server).facts().psk);
+  }
+}
+
 // protocols_have_bounds: 1 to 255 bytes (RFC 7301); what only this library does not take is unsupported.
 void protocols_have_bounds(Backend& backend) {
   for (const Role role : {Role::client, Role::server}) {
@@ -371,6 +413,7 @@ void register_identity_tests() {
   add_cell_test("protocols_have_bounds", with_protocols, [](const Cell& cell) { protocols_have_bounds(*cell.client); });
   std::vector<Cell> with_keys = one_each;
   std::erase_if(with_keys, [](const Cell& cell) { return !cell.client->capabilities().psk; });
+  add_cell_test("the_longest_keys_work", own(Auth::psk), the_longest_keys_work);
   add_cell_test("keys_have_bounds", with_keys, [](const Cell& cell) { keys_have_bounds(*cell.client); });
   for (Backend* backend : tls_backends()) {
     if (backend->capabilities().certificates) {
