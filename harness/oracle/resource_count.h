@@ -36,8 +36,8 @@ struct QueueBound {
 };
 
 // QueueCount counts what one socket owes: accepted ops whose completion has not come. R1 is reported once, when that is
-// more than twice the bound, or than twice the largest op, which may be alone in a queue, and one op (the second time: ops that have left the queue, and whose callbacks are still to
-// come, do not count against it any more). Thread: any.
+// more than twice the bound, or the largest op (which may be alone in a queue), and one op. Twice, since ops that have
+// left the queue, and whose callbacks are still to come, do not count against it any more. Thread: any.
 class QueueCount {
  public:
   QueueCount(std::string where, QueueBound bound, ViolationLog& log);
