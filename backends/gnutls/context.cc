@@ -140,9 +140,12 @@ Status GnutlsContext::load_priorities(Priorities& priorities, const char* option
     text += psk_priorities;
   }
   text += options;
-  return allocate(
-      priorities, [&text](gnutls_priority_t* made) { return gnutls_priority_init2(made, text.c_str(), nullptr, 0); },
-      "setting the versions and cipher suites");
+  // The text is of our own making: what the library calls an invalid request is memory that it did not get.
+  const auto make = [&text](gnutls_priority_t* made) {
+    const int code = gnutls_priority_init2(made, text.c_str(), nullptr, 0);
+    return code == GNUTLS_E_INVALID_REQUEST ? GNUTLS_E_MEMORY_ERROR : code;
+  };
+  return allocate(priorities, make, "setting the versions and cipher suites");
 }
 
 Status GnutlsContext::load_psk() {

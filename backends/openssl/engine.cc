@@ -97,7 +97,8 @@ Status OpensslEngine::set_host(const std::string& host) {
       (address.has_value() ? X509_VERIFY_PARAM_set1_ip(demands, address->bytes().data(), address->size) == 1
                            : X509_VERIFY_PARAM_set1_host(demands, host.data(), host.size()) == 1) &&
       (!sendable_name(host) || SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1);
-  return taken ? Status() : std::unexpected(library_error(Code::invalid_argument, "taking the host's name"));
+  // What a name may be was asked above: it is memory for a copy that is missing, whatever the library calls it.
+  return taken ? Status() : std::unexpected(library_error(Code::no_memory, "taking the host's name"));
 }
 
 Status OpensslEngine::offer_session(const Bytes& exported) {

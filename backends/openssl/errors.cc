@@ -82,7 +82,9 @@ Report take_report() noexcept {
   const char* data = nullptr;
   int flags = 0;
   while (const unsigned long number = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags)) {
-    report.no_memory = report.no_memory || ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE;
+    // A buffer that does not grow is told by the module that it is of.
+    const int reason_number = ERR_GET_REASON(number);
+    report.no_memory = report.no_memory || reason_number == ERR_R_MALLOC_FAILURE || reason_number == ERR_R_BUF_LIB;
     const bool telling = report.number == 0 || (report.ssl_reason() == 0 && ERR_GET_LIB(number) == ERR_LIB_SSL);
     if (!telling) {
       continue;
@@ -99,7 +101,9 @@ Report take_report() noexcept {
 Error library_error(Code otherwise, const char* doing) noexcept {
   const Report report = take_report();
   const auto number = static_cast<std::int64_t>(report.number);
-  if (report.no_memory) {
+  // Where nothing is known that could go wrong, and the library names nothing, it is memory: an entry needs some as
+  // well.
+  if (report.no_memory || (report.number == 0 && otherwise == Code::internal)) {
     return error_of(Code::no_memory, number, "no memory while %s", doing);
   }
   return error_of(otherwise, number, "%s failed: %s", doing,

@@ -105,6 +105,13 @@ bool is_told_by_peers(Code code) noexcept {
   }
 }
 
+void judge_lack(const std::string& where, const Error& told, ViolationLog& log) {
+  if (told.code() != Code::no_memory) {
+    log.report(Law::x1_outcome, where,
+               fmt::format("memory had run out, and what was told is {} ({})", code_name(told.code()), told.detail()));
+  }
+}
+
 void judge_unprovoked(const std::string& where, const Error& outcome, ViolationLog& log) {
   log.report(Law::x1_outcome, where,
              fmt::format("nothing was done to the connection that is told as {}, and that is what was told ({})",

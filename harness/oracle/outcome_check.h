@@ -47,4 +47,8 @@ bool is_told_by_peers(Code code) noexcept;
 // Who asks knows what was done. Thread: any.
 void judge_unprovoked(const std::string& where, const Error& outcome, ViolationLog& log);
 
+// judge_lack reports X1 at `where` if what was told of a call that failed for lack of memory, and for nothing else, is
+// another class. Thread: any.
+void judge_lack(const std::string& where, const Error& told, ViolationLog& log);
+
 }  // namespace rig

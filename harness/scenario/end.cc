@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "harness/lab/lab.h"
+#include "harness/oracle/outcome_check.h"
 #include "harness/scenario/app_door.h"
 #include "harness/scenario/trace_file.h"
 #include "harness/subjects/abi.h"
@@ -154,7 +155,7 @@ End::SendAnswer End::send(std::size_t bytes, bool more, ByteView echo) {
   probe_.after("send");
   if (result == RIG_SEND_REFUSED) {
     if (error.status != RIG_WOULD_BLOCK && error.status != RIG_CLOSED) {
-      give_up();
+      give_up(error);
     }
     return error.status == RIG_WOULD_BLOCK ? SendAnswer::full : SendAnswer::gone;
   }
@@ -234,7 +235,7 @@ void End::note_status(rig_status status, const rig_error& error, std::string_vie
   if (status == RIG_OK || status == RIG_CLOSED) {
     return;
   }
-  give_up();
+  give_up(error);
   const MutexLock lock(mutex_);
   if (!first_refused_verb_.has_value()) {
     const Error refused = from_abi(error);
@@ -253,8 +254,10 @@ void End::leave_by(Verb verb) {
   }
 }
 
-void End::give_up() {
+// An app that is refused something, where memory may fail.
+void End::give_up(const rig_error& refusal) {
   if (plan_.memory_may_fail && !given_up_.exchange(true)) {
+    judge_lack(name_, from_abi(refusal), world_.log());
     host_.post([this] { perform(Verb::close_abort); });
   }
 }

@@ -179,7 +179,7 @@ class End {
   void say();
   void flush_backlog();
   void close_when_through();
-  void give_up();
+  void give_up(const rig_error& refusal);
   void leave_by(Verb verb);
   void note_unread();
   void note_status(rig_status status, const rig_error& error, std::string_view verb);

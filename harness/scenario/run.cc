@@ -442,6 +442,9 @@ void Run::connect(End& end) {
   HygieneProbe(end.name(), log_).after("connect");
   if (status != RIG_OK) {
     end.refuse_connect(from_abi(error));
+    if (scenario_.memory_may_fail) {
+      judge_lack(end.name(), from_abi(error), log_);
+    }
     return;
   }
   end.take_socket(socket);

@@ -72,7 +72,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   bool given_back() const { return given_back_; }
 
   // give_back_unstarted gives back what a failed open() has made.
-  bool give_back_unstarted();
+  bool give_back_unstarted(const Error& refused);
 
   // audit asks the laws that are asked at the end, and adds the counters and what was used to `verdict`; audit_stalled
   // adds what the laws have reported, the counters and what was used.
@@ -139,6 +139,7 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_wires(Verdict& verdict);
   bool asks_wire() const;
   void judge_deeds();
+  void judge_lacks();
   void judge_deadlines();
   void judge_establishing(const End& end);
   void judge_closing(const End& end);

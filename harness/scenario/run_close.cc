@@ -150,7 +150,8 @@ bool Run::give_back() {
   return true;
 }
 
-bool Run::give_back_unstarted() {
+bool Run::give_back_unstarted(const Error& refused) {
+  judge_lack("the setting-up", refused, log_);
   std::erase_if(client_hosts_, [](const auto& host) { return host->loop() == nullptr; });
   if (server_host_ && server_host_->loop() == nullptr) {
     server_host_.reset();

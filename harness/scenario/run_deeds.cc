@@ -56,6 +56,7 @@ bool meets_fault_cut(const Connection& connection, const End& end) {
 // A side that began to end the connection, or that has seen its clean end, is not asked how it was ended by others.
 void Run::judge_deeds() {
   if (scenario_.memory_may_fail) {
+    judge_lacks();
     return;
   }
   judge_unprovoked_ends();
@@ -73,6 +74,18 @@ void Run::judge_deeds() {
       }
     }
   }
+}
+
+// Where nothing but memory fails, an end is the peer's, or its own side's lack of memory. What a library makes of that
+// in the middle of a handshake is its own business: OpenSSL 3.0 calls it an internal error, or the peer's.
+void Run::judge_lacks() {
+  each_end([this](const End& end) {
+    const auto told = end.closed_outcome().error;
+    if (told.has_value() && !is_told_by_peers(told->code()) && told->code() != Code::internal &&
+        told->code() != Code::protocol) {
+      judge_lack(end.name(), *told, log_);
+    }
+  });
 }
 
 // An error that the scenario does not foresee, that no fault, no relay and no peer has brought about, is told in vain.

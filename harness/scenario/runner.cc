@@ -132,7 +132,7 @@ void run_here(const Scenario& scenario, const rig_subject& subject, const RunOpt
               Verdict& verdict) {
   auto run = std::make_unique<Run>(scenario, subject, options);
   if (const Status opened = run->open(); !opened.has_value()) {
-    if (scenario.memory_may_fail && run->give_back_unstarted()) {
+    if (scenario.memory_may_fail && run->give_back_unstarted(opened.error())) {
       verdict.kind = VerdictKind::pass;
       run->audit(verdict);
       return;

@@ -15,6 +15,14 @@ namespace {
 
 Doctoring active = Doctoring::nothing;
 
+rig_status told(rig_status status, rig_error* error) {
+  if (active != Doctoring::misnames_lack || status != RIG_NO_MEMORY) {
+    return status;
+  }
+  error->status = RIG_INTERNAL;
+  return RIG_INTERNAL;
+}
+
 rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error* error) {
   rig_loop_config other = *config;
   if (active == Doctoring::other_poller) {
@@ -26,7 +34,7 @@ rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error
   if (active == Doctoring::fast_track_hidden) {
     other.fast_track = 1;
   }
-  return house_subject()->loop_create(&other, loop, error);
+  return told(house_subject()->loop_create(&other, loop, error), error);
 }
 
 rig_status loop_turn(rig_loop* loop, std::uint64_t timeout_us, rig_error* error) {
@@ -73,13 +81,17 @@ rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::
   if (active == Doctoring::other_host) {
     other.host = "elsewhere.test";
   }
-  return house_subject()->connect(loop, context, host, port, &other, callbacks, user, socket, error);
+  return told(house_subject()->connect(loop, context, host, port, &other, callbacks, user, socket, error), error);
 }
 
 rig_send_result send(rig_socket* socket, std::uint64_t token, const std::uint8_t* bytes, std::size_t count,
                      std::uint32_t flags, rig_error* error) {
   if (active != Doctoring::notes_its_sends && active != Doctoring::forgets_its_sends) {
-    return house_subject()->send(socket, token, bytes, count, flags, error);
+    const rig_send_result result = house_subject()->send(socket, token, bytes, count, flags, error);
+    if (result == RIG_SEND_REFUSED) {
+      told(error->status, error);
+    }
+    return result;
   }
   std::uint64_t* const note = new (std::nothrow) std::uint64_t(token);
   if (note == nullptr) {
@@ -98,7 +110,8 @@ rig_status listen(rig_loop* loop, rig_context* context, const char* host, std::u
   if (active == Doctoring::other_nodelay_server) {
     other.nodelay = 1 - config->nodelay;
   }
-  return house_subject()->listen(loop, context, host, port, &other, callbacks, listener_user, listener, error);
+  return told(house_subject()->listen(loop, context, host, port, &other, callbacks, listener_user, listener, error),
+              error);
 }
 
 void info(rig_socket* socket, rig_socket_info* told) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "harness/scenario/runner.h"
@@ -68,6 +69,24 @@ TEST(NoMemory, a_subject_that_refuses_it_is_in_order) {
   const Outcomes outcomes = each_site_fails(Doctoring::notes_its_sends);
   EXPECT_GE(outcomes.sites, 10U);
   EXPECT_EQ(outcomes.passed, outcomes.sites);
+}
+
+TEST(NoMemory, a_lack_that_is_told_as_something_else_breaks_x1) {
+  const rig_subject* const subject = make_doctored(Doctoring::misnames_lack);
+  const Verdict sound = run_scenario(in_lab(), {.subject = subject});
+  EXPECT_EQ(sound.kind, VerdictKind::pass) << sound.reason;
+  std::set<std::string> reported;  // by whom: the setting-up, the connect, the sends
+  for (const std::uint64_t nth : sound.allocation_sites) {
+    const Verdict verdict = run_scenario(with_fault(nth, true), {.subject = subject});
+    for (const Violation& violation : verdict.violations) {
+      EXPECT_EQ(violation.law, Law::x1_outcome) << violation.message;
+      EXPECT_TRUE(violation.message.starts_with("memory had run out, and what was told is internal"))
+          << violation.message;
+      reported.insert(violation.where);
+    }
+  }
+  EXPECT_TRUE(reported.contains("the setting-up"));
+  EXPECT_TRUE(reported.contains("client 0"));
 }
 
 TEST(NoMemory, a_fault_that_strikes_nothing_is_vacuous) {

@@ -171,6 +171,15 @@ struct LacksTheReason final : ForwardingEngine {
   }
 };
 
+// InventsASession exports one where there is none.
+struct InventsASession final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Bytes, Error> session() override {
+    auto exported = inner_->session();
+    return exported.has_value() && exported->empty() ? Bytes(40, 1) : exported;
+  }
+};
+
 // SendsAnotherAlert refuses for the right reason and tells the peer a wrong one.
 struct SendsAnotherAlert final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
@@ -299,6 +308,7 @@ void register_canaries() {
       {"checks_no_client", "client_certificates", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"misnames_alerts", "server_certificates", Auth::certificate, plant<MisnamesAlerts>},
       {"lacks_the_reason", "server_certificates", Auth::certificate, plant<LacksTheReason>},
+      {"invents_a_session", "cut_sessions", Auth::certificate, plant<InventsASession>},
       {"sends_another_alert", "server_certificates", Auth::certificate, plant<SendsAnotherAlert>},
       {"sends_another_alert_of_names", "names", Auth::certificate, plant<SendsAnotherAlert>},
       {"is_wordy", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::wordy},

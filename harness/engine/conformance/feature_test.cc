@@ -1,4 +1,5 @@
 // ALPN, resumption, key log, key updates: where a backend declares them they work, elsewhere they are refused in words.
+#include <algorithm>
 #include <map>
 #include <regex>
 
@@ -47,6 +48,40 @@ void alpn_without_overlap(const Cell& cell) {
   EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
   expect_failure(pair, Side::server, {Code::handshake_failed});
   expect_alert(pair, Side::client, {120});  // no_application_protocol
+}
+
+// A session that is no whole one is refused in words, or taken for none: it is no reason to fail, or to fail at.
+void expect_harmless(const Contexts& contexts, const EngineConfig& config) {
+  const auto engine = contexts.client->make_engine(config);
+  if (!engine.has_value()) {
+    EXPECT_EQ(code_of(engine), Code::invalid_argument);
+    expect_words(engine.error());
+    return;
+  }
+  EnginePair pair = contexts.connect(config);
+  require_done(pair.run_handshake(), "a handshake with a session that is no whole one");
+  expect_traffic(pair, 1);
+}
+
+void cut_sessions(const Cell& cell) {
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  EngineConfig config;
+  config.host = "localhost";
+  EnginePair first = contexts.connect(config);
+  EXPECT_EQ(first.engine(Side::client).session().value_or(Bytes(1)), Bytes()) << "before the handshake there is none";
+  require_done(first.run_handshake(), "the first handshake");
+  expect_traffic(first, 100);
+  settle(first);
+  const Bytes session = must(first.engine(Side::client).session(), "the session");
+  const std::size_t stride = std::max<std::size_t>(session.size() / 50, 1);
+  for (std::size_t bytes = 1; bytes < session.size(); bytes += bytes < 16 ? 1 : stride) {
+    SCOPED_TRACE("the first " + std::to_string(bytes) + " of " + std::to_string(session.size()) + " bytes");
+    config.resume.assign(session.begin(), session.begin() + static_cast<std::ptrdiff_t>(bytes));
+    expect_harmless(contexts, config);
+  }
+  config.resume = session;
+  config.resume.push_back(0);
+  expect_harmless(contexts, config);
 }
 
 void resumption(const Cell& cell) {
@@ -264,6 +299,7 @@ void register_feature_tests() {
   add_cell_test("alpn_is_chosen", where(cells(Auth::psk), &Capabilities::alpn), alpn_is_chosen);
   add_cell_test("alpn_without_overlap", where(cells(), &Capabilities::alpn), alpn_without_overlap);
   add_cell_test("resumption", where(certificates, &Capabilities::resumption), resumption);
+  add_cell_test("cut_sessions", where(certificates, &Capabilities::resumption), cut_sessions);
   add_cell_test("resumption_switched_off", where(certificates, &Capabilities::resumption), resumption_switched_off);
   add_cell_test("unreadable_session_is_invalid", where(certificates, &Capabilities::resumption),
                 unreadable_session_is_invalid);

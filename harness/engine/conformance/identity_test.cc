@@ -256,6 +256,10 @@ void unusable_contexts(Backend& backend) {
   EXPECT_EQ(code([](ContextConfig& c) { c.credentials.reset(); }, Role::server), invalid);
   EXPECT_EQ(code([](ContextConfig& c) { c.ca_pem = "rubbish"; }, Role::client), invalid);
   EXPECT_EQ(code([](ContextConfig& c) { c.ca_pem.clear(); }, Role::client), invalid);
+  // One that cannot be read among others that can is no chain, and a trust anchor that is missing.
+  constexpr const char* unreadable = "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n";
+  EXPECT_EQ(code([](ContextConfig& c) { c.ca_pem += unreadable; }, Role::client), invalid);
+  EXPECT_EQ(code([](ContextConfig& c) { c.credentials->certificate_chain_pem += unreadable; }, Role::server), invalid);
   const auto demanding = [](ContextConfig& c) {
     c.ca_pem.clear();
     c.peer_check = PeerCheck::verify;

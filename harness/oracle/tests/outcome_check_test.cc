@@ -100,5 +100,14 @@ TEST(OutcomeCheckTest, NoTwoDeedsShareAClass) {
   EXPECT_EQ(seen.size(), all);
 }
 
+TEST(OutcomeCheckTest, X1_ALackOfMemoryIsToldAsOne) {
+  ViolationLog log;
+  judge_lack("client 0", Error(Code::no_memory, "no memory for an op"), log);
+  EXPECT_EQ(log.count(), 0u);
+  judge_lack("client 0", Error(Code::invalid_argument, "the host's name"), log);
+  ASSERT_EQ(log.count(), 1u);
+  EXPECT_EQ(log.kept()[0].message, "memory had run out, and what was told is invalid_argument (the host's name)");
+}
+
 }  // namespace
 }  // namespace rig
