@@ -31,7 +31,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
     const std::uint64_t asked = queued + 1;
     const std::vector<Step> fill{await(Condition::connected), await(Condition::established),
                                  send(ops_queued, bytes, bytes), await(Condition::pending, 1), align(queued)};
-    const std::vector<Step> rest{align(asked), act(Verb::resume), send(ops_after, 512, bytes), await(Condition::sent),
+    const std::vector<Step> rest{align(asked), act(Verb::resume), send(ops_after, 1, bytes), await(Condition::sent),
                                  await(Condition::handshakes, 2)};
     const auto side_of = [&](Side side) {
       std::vector<Step> steps = fill;

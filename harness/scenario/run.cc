@@ -424,7 +424,7 @@ void Run::open_another(const End& end) {
                          .client = client_contexts_[0],
                          .server = server_context_,
                          .host = loopback_host(scenario_.cell)};
-  auto visitor = std::make_unique<Visitor>(subject_, plan, signal_);
+  auto visitor = std::make_unique<Visitor>(subject_, plan, signal_, log_);
   const MutexLock lock(visitors_mutex_);
   visitors_.push_back(std::move(visitor));
 }

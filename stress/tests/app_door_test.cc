@@ -11,7 +11,9 @@
 #include "harness/subjects/canary/intruder.h"
 #include "harness/subjects/canary/mix_up.h"
 #include "harness/subjects/house.h"
+#include "stress/recipe.h"
 #include "stress/suite.h"
+#include "stress/tests/doctored_subject.h"
 
 namespace rig {
 namespace {
@@ -124,6 +126,16 @@ TEST(MixUpOfCloses, W1_AnEndThatIsAResetForThePeerIsReported) {
 TEST(CanaryDual, WhatIsToldAsItHappenedIsSilent) {
   each_telling(MixUp::none,
                [](const Verdict& verdict) { EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict); });
+}
+
+TEST(Visitors, R1_AListenerThatTakesMoreThanItMayIsReported) {
+  for (const World world : worlds) {
+    Scenario scenario = find_suite("bidir")->make(cell_in(world), Size::tiny, 1);
+    scenario.reactions.push_back(recipe::when(Side::client, {}, Event::connected, Verb::open_another));
+    expect_law(run_scenario(scenario, {.subject = make_doctored(Doctoring::listens_without_bound)}), Law::r1_resources);
+    const Verdict kept = run_scenario(scenario, {.subject = make_doctored(Doctoring::nothing)});
+    EXPECT_EQ(kept.kind, VerdictKind::pass) << verdict_json(kept);
+  }
 }
 
 // Where each intrusion shows: on the real kernel nobody knows of locks.

@@ -110,6 +110,9 @@ rig_status listen(rig_loop* loop, rig_context* context, const char* host, std::u
   if (active == Doctoring::other_nodelay_server) {
     other.nodelay = 1 - config->nodelay;
   }
+  if (active == Doctoring::listens_without_bound) {
+    other.connections_max = 0;
+  }
   return told(house_subject()->listen(loop, context, host, port, &other, callbacks, listener_user, listener, error),
               error);
 }

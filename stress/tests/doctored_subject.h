@@ -30,6 +30,7 @@ enum class Doctoring : std::uint8_t {
   loops_deliver_nothing,  // loop_turn returns, and has done nothing
   notes_its_sends,        // each send allocates a note, and is refused where there is no memory for it
   forgets_its_sends,      // each send allocates a note, and is answered as pending, and forgotten, where there is none
+  listens_without_bound,  // listeners take as many connections as come
   misnames_lack,          // a lack of memory is told as an internal error
 };
 
