@@ -31,6 +31,31 @@ std::unexpected<Error> invalid(const char* why) {
   return std::unexpected(Error(Code::invalid_argument, why));
 }
 
+// CertificateList owns certificates that were read from a text. The library's credentials could read them as well, but
+// lose what came before one that cannot be read (gnutls_certificate_set_x509_trust_mem, ..._key_mem2).
+class CertificateList {
+ public:
+  CertificateList() noexcept = default;
+  ~CertificateList() {
+    for (unsigned index = 0; index < count_; ++index) {
+      gnutls_x509_crt_deinit(list_[index]);
+    }
+    gnutls_free(list_);
+  }
+  CertificateList(const CertificateList&) = delete;
+  CertificateList& operator=(const CertificateList&) = delete;
+
+  int read(const gnutls_datum_t& pem) noexcept {
+    return gnutls_x509_crt_list_import2(&list_, &count_, &pem, GNUTLS_X509_FMT_PEM, 0);
+  }
+  gnutls_x509_crt_t* list() const noexcept { return list_; }
+  int count() const noexcept { return static_cast<int>(count_); }
+
+ private:
+  gnutls_x509_crt_t* list_ = nullptr;
+  unsigned count_ = 0;
+};
+
 gnutls_datum_t datum_of(ByteView bytes) noexcept {
   return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned>(bytes.size())};
 }
@@ -170,19 +195,23 @@ Status GnutlsContext::load_certificates() {
   RIG_TRY_STATUS(allocate(certificates_, gnutls_certificate_allocate_credentials, "making credentials"));
   gnutls_certificate_credentials_t const credentials = certificates_.get();
   if (!config_.ca_pem.empty()) {
-    const gnutls_datum_t anchors = datum_of(config_.ca_pem);
-    const int count = gnutls_certificate_set_x509_trust_mem(credentials, &anchors, GNUTLS_X509_FMT_PEM);
-    if (count < 0) {
-      return std::unexpected(library_error(Code::invalid_argument, "reading the trust anchors", count));
+    CertificateList anchors;
+    int code = anchors.read(datum_of(config_.ca_pem));
+    code = code < 0 ? code : gnutls_certificate_set_x509_trust(credentials, anchors.list(), anchors.count());
+    if (code < 0) {
+      return std::unexpected(library_error(Code::invalid_argument, "reading the trust anchors", code));
     }
-    if (count == 0) {
+    if (anchors.count() == 0) {
       return invalid("reading the trust anchors failed: there is no certificate among them");
     }
   }
   if (config_.credentials.has_value()) {
     const gnutls_datum_t chain = datum_of(config_.credentials->certificate_chain_pem);
     const gnutls_datum_t key = datum_of(config_.credentials->private_key_pem);
-    const int code = gnutls_certificate_set_x509_key_mem2(credentials, &chain, &key, GNUTLS_X509_FMT_PEM, nullptr, 0);
+    CertificateList readable;
+    int code = readable.read(chain);
+    code = code < 0 ? code
+                    : gnutls_certificate_set_x509_key_mem2(credentials, &chain, &key, GNUTLS_X509_FMT_PEM, nullptr, 0);
     if (code < 0) {
       return std::unexpected(library_error(Code::invalid_argument, "reading the certificate and its key", code));
     }
