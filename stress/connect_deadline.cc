@@ -13,17 +13,9 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   const std::uint64_t near_us = cell.world == World::lab ? 30'000 : 100'000;
   const bool by_connect = seed % 2 != 0;
   scenario.settings.peer = Peer::deaf;
-  scenario.settings.connections = connections;
   scenario.settings.connect_timeout_us = by_connect ? near_us : far_us;
   scenario.settings.handshake_timeout_us = by_connect ? far_us : near_us;
-  scenario.ops_may_fail = true;
-  scenario.all_delivered = false;
-  scenario.threads.push_back(
-      on_loop(Side::client, {}, {connect(), send(by_size(size, 2, 5, 20), 512, 512), await(Condition::closed)}));
-  for (const Event event : {Event::connected, Event::closed}) {
-    scenario.expectations.push_back(expect(Side::client, {}, event, {Code::timeout}));
-  }
-  scenario.reaches.push_back({.counter = "connect_failed", .at_least = connections});
+  nobody_answers(scenario, connections, Code::timeout);
   return scenario;
 }
 

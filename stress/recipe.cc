@@ -118,6 +118,18 @@ void tight(Scenario& scenario) {
   scenario.settings.kernel_recv_bytes = tiny ? 4096 : 128 * 1024;
 }
 
+void nobody_answers(Scenario& scenario, std::uint32_t connections, Code code) {
+  scenario.settings.connections = connections;
+  scenario.ops_may_fail = true;
+  scenario.all_delivered = false;
+  scenario.threads.push_back(on_loop(
+      Side::client, {}, {connect(), send(by_size(scenario.size, 2, 5, 20), 512, 512), await(Condition::closed)}));
+  for (const Event event : {Event::connected, Event::closed}) {
+    scenario.expectations.push_back(expect(Side::client, {}, event, {code}));
+  }
+  scenario.reaches.push_back({.counter = "connect_failed", .at_least = connections});
+}
+
 bool is_tls(const Cell& cell) {
   return cell.tls != TlsChoice::none;
 }

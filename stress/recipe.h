@@ -56,6 +56,10 @@ void echo_load(Scenario& scenario, Verb echo);
 // tight gives the connections small kernel buffers, so that little data is enough to block a sender.
 void tight(Scenario& scenario);
 
+// nobody_answers is so many clients, none of which comes to be connected: each connects, sends, and is told `code`,
+// once.
+void nobody_answers(Scenario& scenario, std::uint32_t connections, Code code);
+
 // is_tls is false for plain TCP. both says that client and server have all of `bits`.
 bool is_tls(const Cell& cell);
 bool both(const Abilities& abilities, std::uint32_t bits);

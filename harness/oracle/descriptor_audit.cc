@@ -18,8 +18,7 @@ DescriptorAudit::DescriptorAudit(ViolationLog& log) : log_(&log) {
 
 // Two sessions of one slot push each other out, and are then not judged until their next use.
 DescriptorAudit::Binding& DescriptorAudit::binding(const void* session) noexcept {
-  Binding* const known = bindings_.make(session_slot(session));
-  return known != nullptr ? *known : shared_binding_;
+  return bindings_.make_or(session_slot(session), shared_binding_);
 }
 
 bool DescriptorAudit::is_socket(int descriptor) noexcept {

@@ -36,13 +36,11 @@ bool is_told(const DoorCall& call) {
 
 // Two sessions of one slot push each other out.
 SessionBook::Session& SessionBook::slot(const void* key) noexcept {
-  Session* const session = sessions_.make(session_slot(key));
-  return session != nullptr ? *session : shared_session_;
+  return sessions_.make_or(session_slot(key), shared_session_);
 }
 
 SessionBook::Thread& SessionBook::thread_of(std::uint32_t thread) noexcept {
-  Thread* const known = threads_.make(thread);
-  return known != nullptr ? *known : shared_thread_;
+  return threads_.make_or(thread, shared_thread_);
 }
 
 void SessionBook::bind(const void* key, int descriptor) noexcept {

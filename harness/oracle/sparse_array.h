@@ -47,6 +47,11 @@ class SparseArray {
     }
     return entry(page.get(), number);
   }
+  // make_or answers `spare` where make answers null.
+  Entry& make_or(std::size_t number, Entry& spare) noexcept {
+    Entry* const made = make(number);
+    return made != nullptr ? *made : spare;
+  }
   // each visits the entries of all pages, with their numbers.
   template <class Visit>
   void each(Visit visit) const {

@@ -23,6 +23,15 @@ rig_status told(rig_status status, rig_error* error) {
   return RIG_INTERNAL;
 }
 
+// The limits of a connection, in another unit than that of subject.h.
+void rescale(rig_socket_config& config) {
+  const std::uint64_t times = active == Doctoring::dawdles ? 10 : 1;
+  const std::uint64_t parts = active == Doctoring::hurries ? 4 : 1;
+  for (std::uint64_t* limit : {&config.connect_timeout_us, &config.handshake_timeout_us, &config.close_timeout_us}) {
+    *limit = *limit * times / parts;
+  }
+}
+
 rig_status loop_create(const rig_loop_config* config, rig_loop** loop, rig_error* error) {
   rig_loop_config other = *config;
   if (active == Doctoring::other_poller) {
@@ -75,6 +84,7 @@ rig_status connect(rig_loop* loop, rig_context* context, const char* host, std::
                    const rig_socket_config* config, const rig_socket_callbacks* callbacks, void* user,
                    rig_socket** socket, rig_error* error) {
   rig_socket_config other = *config;
+  rescale(other);
   if (active == Doctoring::other_nodelay_client) {
     other.nodelay = 1 - config->nodelay;
   }
@@ -107,6 +117,7 @@ rig_status listen(rig_loop* loop, rig_context* context, const char* host, std::u
                   const rig_socket_config* config, const rig_listener_callbacks* callbacks, void* listener_user,
                   rig_listener** listener, rig_error* error) {
   rig_socket_config other = *config;
+  rescale(other);
   if (active == Doctoring::other_nodelay_server) {
     other.nodelay = 1 - config->nodelay;
   }

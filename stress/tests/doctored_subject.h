@@ -31,6 +31,8 @@ enum class Doctoring : std::uint8_t {
   notes_its_sends,        // each send allocates a note, and is refused where there is no memory for it
   forgets_its_sends,      // each send allocates a note, and is answered as pending, and forgotten, where there is none
   listens_without_bound,  // listeners take as many connections as come
+  hurries,                // a connection's limits are a quarter of what was asked for
+  dawdles,                // they are ten times that
   misnames_lack,          // a lack of memory is told as an internal error
 };
 

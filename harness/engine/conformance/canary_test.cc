@@ -149,27 +149,23 @@ class PlantedContext final : public Context {
   Plant plant_;
 };
 
-// MisnamesAlerts tells of an alert under a name that it has nowhere.
-struct MisnamesAlerts final : ForwardingEngine {
+// Reworded tells a failure of one class in the same sentence whatever it was.
+template <Code code, const auto& sentence>
+struct Reworded final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
   std::expected<Need, Error> handshake(CipherOut& out) override {
     auto need = inner_->handshake(out);
-    return code_of(need) != Code::peer_alert
-               ? need
-               : std::unexpected(Error(Code::peer_alert, "the peer sent the fatal alert trouble (48)"));
+    return code_of(need) != code ? need : std::unexpected(Error(code, sentence));
   }
 };
 
+// MisnamesAlerts tells of an alert under a name that it has nowhere.
+constexpr char alert_of_no_name[] = "the peer sent the fatal alert trouble (48)";
+using MisnamesAlerts = Reworded<Code::peer_alert, alert_of_no_name>;
+
 // LacksTheReason has lost what the library said of a failure.
-struct LacksTheReason final : ForwardingEngine {
-  using ForwardingEngine::ForwardingEngine;
-  std::expected<Need, Error> handshake(CipherOut& out) override {
-    auto need = inner_->handshake(out);
-    return code_of(need) != Code::verification_failed
-               ? need
-               : std::unexpected(Error(Code::verification_failed, "the peer's certificate was not accepted: (-9984)"));
-  }
-};
+constexpr char no_reason[] = "the peer's certificate was not accepted: (-9984)";
+using LacksTheReason = Reworded<Code::verification_failed, no_reason>;
 
 // InventsASession exports one where there is none.
 struct InventsASession final : ForwardingEngine {
