@@ -20,6 +20,9 @@ namespace {
 // More than any bound of the laws.
 constexpr int many = 100;
 constexpr std::size_t piece_bytes = 16384;
+// What descriptors of ours are moved to whose number must not be another thread's once they are closed: the kernel
+// gives out the lowest ones. Below what select can name.
+constexpr int lonely_number = 987;
 
 const rig_subject* inner_subject = nullptr;
 Trespass chosen = Trespass::none;
@@ -80,19 +83,16 @@ void fill(const Ends& ends) {
   }
 }
 
-// renumbered closes what is there and answers a new TCP socket with its number, which is one that nobody else is given.
-int renumbered(int old, int number) {
-  ::close(old);
-  const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int moved = ::fcntl(made, F_DUPFD_CLOEXEC, number);
-  RIG_CHECK(moved == number);
-  ::close(made);
-  return moved;
+// moved answers `descriptor` as the lonely number, and closes it as what it was.
+int moved(int descriptor) {
+  const int lonely = ::fcntl(descriptor, F_DUPFD_CLOEXEC, lonely_number);
+  RIG_CHECK(lonely == lonely_number);
+  ::close(descriptor);
+  return lonely;
 }
 
 // Has two events at hand; by the first one it closes the second one's descriptor and connects what gets its number.
 void replace_in_a_batch(bool waits_for_the_new_one) {
-  constexpr int number = 987;  // below what select can name
   Ends first;
   Ends second;
   sockaddr_in here{};
@@ -102,14 +102,14 @@ void replace_in_a_batch(bool waits_for_the_new_one) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   RIG_CHECK(::bind(listener, reinterpret_cast<sockaddr*>(&here), bytes) == 0 && ::listen(listener, 1) == 0 &&
             ::getsockname(listener, reinterpret_cast<sockaddr*>(&here), &bytes) == 0);
-  const int old = ::fcntl(second.near(), F_DUPFD_CLOEXEC, number);
-  RIG_CHECK(old == number);
   move(first, false);
   move(second, false);
+  const int old = moved(second.release_near());
   std::array<pollfd, 2> polls{
       {{.fd = first.near(), .events = POLLIN, .revents = 0}, {.fd = old, .events = POLLIN, .revents = 0}}};
   RIG_CHECK(::poll(polls.data(), polls.size(), -1) == 2);
-  const int connecting = renumbered(old, number);
+  ::close(old);
+  const int connecting = moved(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   RIG_CHECK(::connect(connecting, reinterpret_cast<sockaddr*>(&here), bytes) < 0 && errno == EINPROGRESS);
   if (waits_for_the_new_one) {
     polls[1].events = POLLOUT;
@@ -185,7 +185,11 @@ void trespass_on_wakeups() {
 
 void trespass_on_descriptors() {
   Ends ends;
-  const int near = ends.release_near();
+  if (chosen == Trespass::leak) {
+    ends.release_near();
+    return;
+  }
+  const int near = moved(ends.release_near());
   switch (chosen) {
     case Trespass::double_close:
       ::close(near);
@@ -220,7 +224,7 @@ void trespass_on_descriptors() {
       ::close(near);
       break;
     }
-    default:  // leak
+    default:
       break;
   }
 }
