@@ -106,6 +106,26 @@ constexpr std::array rows{
     ErrnoRow{SystemCall::set_option, RIG_ERRNO(EPERM), goes_on, "the option needs a right that is not there"},
     ErrnoRow{SystemCall::set_option, RIG_ERRNO(EOPNOTSUPP), goes_on, "not for this kind of socket"},
     ErrnoRow{SystemCall::set_option, RIG_ERRNO(ENOTCONN), goes_on, "the peer is gone; the next call says so"},
+
+    // what makes a loop, a listener, a connection: where it is refused, nothing is made, and it may be asked again
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(EMFILE), Code::no_descriptors, "no descriptor is free"},
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(ENFILE), Code::no_descriptors, "the same for the whole system"},
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(ENOBUFS), Code::no_memory, "the kernel is out of buffers"},
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(ENOMEM), Code::no_memory, "the kernel is out of memory"},
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(EAFNOSUPPORT), Code::unsupported, "a system without IPv6, or without IPv4"},
+    ErrnoRow{SystemCall::socket, RIG_ERRNO(EACCES), Code::refused_by_system, "a policy of the system"},
+    ErrnoRow{SystemCall::bind, RIG_ERRNO(EADDRINUSE), Code::address_in_use, "somebody else listens there"},
+    ErrnoRow{SystemCall::bind, RIG_ERRNO(EADDRNOTAVAIL), Code::invalid_argument,
+             "the caller has named an address of no interface"},
+    ErrnoRow{SystemCall::bind, RIG_ERRNO(EACCES), Code::refused_by_system, "a port below 1024 needs a right"},
+    ErrnoRow{SystemCall::listen, RIG_ERRNO(EADDRINUSE), Code::address_in_use,
+             "somebody else was first, who reuses the address as well"},
+    ErrnoRow{SystemCall::epoll_create, RIG_ERRNO(EMFILE), Code::no_descriptors, "no descriptor is free"},
+    ErrnoRow{SystemCall::epoll_create, RIG_ERRNO(ENFILE), Code::no_descriptors, "the same for the whole system"},
+    ErrnoRow{SystemCall::epoll_create, RIG_ERRNO(ENOMEM), Code::no_memory, "the kernel is out of memory"},
+    ErrnoRow{SystemCall::eventfd, RIG_ERRNO(EMFILE), Code::no_descriptors, "no descriptor is free"},
+    ErrnoRow{SystemCall::eventfd, RIG_ERRNO(ENFILE), Code::no_descriptors, "the same for the whole system"},
+    ErrnoRow{SystemCall::eventfd, RIG_ERRNO(ENOMEM), Code::no_memory, "the kernel is out of memory"},
 };
 
 #undef RIG_ERRNO
@@ -128,6 +148,16 @@ std::string_view call_name(SystemCall call) noexcept {
       return "receive";
     case SystemCall::set_option:
       return "set_option";
+    case SystemCall::socket:
+      return "socket";
+    case SystemCall::bind:
+      return "bind";
+    case SystemCall::listen:
+      return "listen";
+    case SystemCall::epoll_create:
+      return "epoll_create";
+    case SystemCall::eventfd:
+      return "eventfd";
   }
   RIG_CHECK(false);
 }

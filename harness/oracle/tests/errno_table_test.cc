@@ -44,9 +44,11 @@ TEST(ErrnoTableTest, AcceptsAndOptionsEndNothing) {
   }
 }
 
+// What the number alone does not say: a connect that would block may have no port, and a bind has named its address.
 TEST(ErrnoTableTest, AnErrorIsOfTheClassOfItsRow) {
   for (const ErrnoRow& row : errno_rows()) {
-    if (row.ends.has_value() && row.number != EAGAIN) {
+    const bool says_more = row.number == EAGAIN || (row.call == SystemCall::bind && row.number == EADDRNOTAVAIL);
+    if (row.ends.has_value() && !says_more) {
       EXPECT_EQ(system_error(call_name(row.call), row.number).code(), *row.ends)
           << call_name(row.call) << " " << row.name;
     }

@@ -142,6 +142,9 @@ std::expected<Descriptor, Error> listen_at(const char* host, std::uint16_t port)
     set(handle, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   }
   if (::bind(number_of(handle), &place.address.any, place.bytes) < 0) {
+    if (errno == EADDRNOTAVAIL) {
+      return std::unexpected(Error(Code::invalid_argument, "bind: the address is not one of this machine's", errno));
+    }
     return std::unexpected(system_error("bind", errno));
   }
   if (::listen(number_of(handle), backlog) < 0) {
