@@ -55,10 +55,10 @@ void fit_settings(Scenario& scenario) {
   Settings& settings = scenario.settings;
   settings.connections = std::clamp(settings.connections, 1U, FuzzLimits::connections);
   settings.fresh_process = false;
-  settings.strangers = settings.strangers && scenario.cell.tls != TlsChoice::none;
   if (scenario.cell.tls == TlsChoice::none && settings.peer != Peer::nobody && settings.peer != Peer::deaf) {
     settings.peer = Peer::subject;  // what a raw program says in the clear would be taken for the stream
   }
+  settings.strangers = settings.strangers && scenario.cell.tls != TlsChoice::none && settings.peer == Peer::subject;
   settings.refused = settings.peer == Peer::subject ? std::min(settings.refused, settings.connections - 1) : 0;
   settings.says = std::clamp(settings.says, 1U, FuzzLimits::says);
   bound(settings.kernel_send_bytes, FuzzLimits::kernel_bytes_min, FuzzLimits::kernel_bytes_max);

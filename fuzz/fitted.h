@@ -27,6 +27,8 @@ struct FuzzLimits {
   static constexpr std::uint64_t timeout_us_max = 40'000;
   static constexpr std::int64_t delay_us_max = 10'000;
   static constexpr std::int64_t stall_us = 200'000;
+  // The lab holds back for 200 ms what is to come in one piece: each flight of a handshake, and then an op.
+  static constexpr std::int64_t stall_held_back_us = 1'500'000;
   static constexpr std::size_t faults = 6;
   static constexpr std::size_t accepts_that_fail = 1;
   static constexpr std::size_t switches = 64;

@@ -40,6 +40,10 @@ bool is_finding(const Scenario& scenario, const Verdict& verdict) {
   return false;
 }
 
+bool holds_back(const Scenario& scenario) {
+  return std::ranges::count(scenario.lab.faults, lab::FaultKind::coalesce, &lab::Fault::kind) > 0;
+}
+
 // libFuzzer would take the time of an input from a clock that is the lab's while it runs. So it is not asked: its alarm
 // comes here. It comes after each half of the time that an input may take; one that three of them meet is a hang.
 std::atomic<std::uint64_t> runs_begun{0};
@@ -130,7 +134,7 @@ Verdict run_and_judge(const Scenario& scenario, const rig_subject* subject) {
   options.subject = subject;
   options.stuck = [&scenario](const Verdict& verdict) { report(scenario, verdict); };
   options.one_process = true;
-  options.stall_limit_us = FuzzLimits::stall_us;
+  options.stall_limit_us = holds_back(scenario) ? FuzzLimits::stall_held_back_us : FuzzLimits::stall_us;
   Verdict verdict = run_scenario(scenario, options);
   if (is_finding(scenario, verdict)) {
     report(scenario, verdict);

@@ -150,6 +150,8 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_cuts();
   Outcomes allowed(const End& end, Event event) const;
   bool is_allowed_end(const End& end, Code code) const;
+  // is_struck says that a listed fault may have failed a call of that side.
+  bool is_struck(const End& end) const;
   void judge_sent();
   void judge_resources();
   std::optional<Deed> deed_to(const Connection& connection, const End& end) const;

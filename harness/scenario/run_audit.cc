@@ -137,13 +137,14 @@ void Run::finish_streams(bool all_delivered) {
 }
 
 // What a relay has let through is no whole conversation. W1 goes by what the subject tells of the end and of the
-// version: where that is known to be wrong, the wire cannot be held against it.
+// version: where that is known to be wrong, the wire cannot be held against it. Nor can a goodbye that a fault has
+// eaten, in answer to the peer's.
 void Run::finish_wires() {
   const bool lied = has_reported(log_, Law::x1_outcome);
   each_end([&](const End& end) {
     const bool orderly = end.connected() && !connections_[end.plan().connection].relay && end.closed_outcome().came &&
                          !end.closed_outcome().error.has_value() && !end.aborted_itself() && !lied &&
-                         tls_word(end.last_look()) == word(scenario_.cell.tls);
+                         !(end.ended() && is_struck(end)) && tls_word(end.last_look()) == word(scenario_.cell.tls);
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
   });
   // An end without its close_notify is a reset for the peer as well, and was reported.

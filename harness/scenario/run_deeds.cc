@@ -1,5 +1,6 @@
 // What the world did to each side of each connection, as far as the rig did it or saw it done, and law X1 about it.
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "harness/scenario/run.h"
@@ -39,6 +40,21 @@ bool strikes_either(const Scenario& scenario, const End& end, const End* peer) {
 // unread where its descriptor is closed, is answered by a reset.
 bool has_heard_all(const End& peer, const End& end) {
   return peer.incoming().received_bytes() >= end.outgoing().accepted_bytes();
+}
+
+// hinders_sends says that a listed fault may keep a side from saying at once what it has to say. Whoever has nothing
+// more to do with its peer does not wait for room.
+bool hinders_sends(const Scenario& scenario) {
+  using enum lab::FaultKind;
+  constexpr lab::FaultKind kinds[] = {would_block, block, stop, short_write};
+  return std::ranges::any_of(scenario.lab.faults, [&kinds](const lab::Fault& fault) {
+    return std::ranges::find(kinds, fault.kind) != std::end(kinds);
+  });
+}
+
+// has_left says that this side's app ended the connection of itself. The other one may hear that in many ways.
+bool has_left(const End* end) {
+  return end != nullptr && end->left_by().has_value();
 }
 
 // A listed reset is met by whoever is still there when it strikes. A side whose own deadline had passed may be telling
@@ -112,6 +128,10 @@ void Run::judge_unprovoked_ends() {
 bool Run::is_allowed_end(const End& end, Code code) const {
   const Outcomes foreseen = allowed(end, Event::closed);
   return std::ranges::find(foreseen, std::optional(code)) != foreseen.end();
+}
+
+bool Run::is_struck(const End& end) const {
+  return strikes(scenario_, end);
 }
 
 bool Run::is_unprovoked(const Connection& connection, const End& end, const Error& told) const {
@@ -193,9 +213,15 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
     return meets_fault_cut(connection, end) ? std::optional(Deed::reset) : std::nullopt;
   }
   if (scenario_.settings.strangers) {
+    if (has_left(peer_of(end))) {
+      return std::nullopt;  // its reset may be heard first
+    }
     // A certificate is judged by the client, the key by the server, which is the first to see a proof of it.
     const Side judge = scenario_.cell.auth == Auth::certificate ? Side::client : Side::server;
-    return end.plan().side == judge ? Deed::distrusted : Deed::dismissed;
+    if (end.plan().side == judge) {
+      return Deed::distrusted;
+    }
+    return hinders_sends(scenario_) ? std::nullopt : std::optional(Deed::dismissed);
   }
   return deed_of_peer(connection, end);
 }
@@ -204,10 +230,10 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
   const Relay& relay = *connection.relay;
   const bool reset = relay.ordered(RelayOrder::reset);
   const bool fin = relay.ordered(RelayOrder::fin);
+  // A peer that has left of itself may have been heard of, by the reset of its socket or by its goodbye.
+  const bool peer_left = has_left(peer_of(end));
   if (!end.connected()) {
-    // A peer that has left of itself may have been heard of, by the reset of its socket.
-    const End* const peer = peer_of(end);
-    const bool silent = connection.silenced && !reset && !fin && (peer == nullptr || !peer->left_by().has_value());
+    const bool silent = connection.silenced && !reset && !fin && !peer_left;
     return silent ? std::optional(Deed::silence) : std::nullopt;
   }
   if (reset && !fin) {
@@ -215,7 +241,7 @@ std::optional<Deed> Run::deed_of_relay(const Connection& connection, const End& 
     return end.ended() ? std::nullopt : std::optional(Deed::reset);
   }
   const bool tells = (capabilities(end.plan().side) & RIG_CAN_TELL_TRUNCATION) != 0;
-  return fin && !reset && tells ? std::optional(Deed::cut) : std::nullopt;
+  return fin && !reset && tells && !peer_left ? std::optional(Deed::cut) : std::nullopt;
 }
 
 // A peer that closed in the orderly way, and not by its deadline, is heard to the end by whoever has nothing left to

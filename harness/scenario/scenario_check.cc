@@ -170,6 +170,10 @@ Wrong ScenarioCheck::wrong_settings() const {
   if (scenario_.settings.strangers && scenario_.cell.tls == TlsChoice::none) {
     return "plain TCP trusts everybody: there are no strangers";
   }
+  if (scenario_.settings.strangers && scenario_.settings.peer != Peer::subject) {
+    return "strangers are two sides of the subject's, and with 'peer " + std::string(word(scenario_.settings.peer)) +
+           "' there is one";
+  }
   for (const Reach& reach : scenario_.reaches) {
     if (reach.at_least == 0) {
       return "'reach " + reach.counter + " >= 0' demands nothing: every run reaches it";

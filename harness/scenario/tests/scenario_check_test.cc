@@ -65,6 +65,8 @@ constexpr Refusal refusals[] = {
      "thread 1 (client 0): step 1, await: 'established' asks the other side, which is a raw program"},
     {"set peer plaintext\nthread client 0 loop\n await peer_closed\n",
      "thread 1 (client 0): step 1, await: 'peer_closed' asks the other side, which is a raw program"},
+    {"set strangers on\nset peer plaintext\n",
+     "strangers are two sides of the subject's, and with 'peer plaintext' there is one"},
     {"set refused 3\n", "'refused' is 3, and there are 2 connections"},
     {"set refused 1\nset peer plaintext\n",
      "'refused' takes the listener from some connections of the subject's, and with 'peer plaintext' it has none"},
