@@ -48,6 +48,10 @@ std::optional<rig::Outcomes> outcomes_on(rig::Scenario scenario, std::string_vie
     return std::nullopt;
   }
   rig::Outcomes outcomes = rig::recorded();
+  if (!rig::has_end(scenario)) {
+    outcomes.erase("client ended");
+    outcomes.erase("server ended");
+  }
   outcomes["verdict"] = rig::verdict_kind_name(verdict.kind);
   for (const char* const counter : {"ops", "ops_failed", "bytes", "renegotiated_ends", "key_updated_ends"}) {
     const auto found = verdict.counters.find(counter);

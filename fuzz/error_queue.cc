@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -120,13 +121,39 @@ std::vector<Answer> run(rig::ByteView bytes, bool plants) {
   return answers;
 }
 
-void judge(const std::vector<Answer>& clean, const std::vector<Answer>& planted) {
-  const auto [one, other] = std::ranges::mismatch(clean, planted);
-  if (one != clean.end() && other != planted.end()) {
-    rig::found("H2: call " + std::to_string(one - clean.begin() + 1) + ", " + one->call +
-               ", has another outcome where an older error lies in front of it");
+std::string text_of(const Answer& answer) {
+  std::string text;
+  for (const std::uint64_t figure : answer.figures) {
+    text += (text.empty() ? "" : " ") + std::to_string(figure);
   }
-  rig::demand(clean.size() == planted.size(), "H2: there is a call more where an older error lies");
+  return text;
+}
+
+// Whether a run without anything planted begins with these answers as well: a library draws lots, as GnuTLS does for
+// the order of its extensions, and what becomes of a message that was spoilt may depend on that.
+bool is_chance(rig::ByteView bytes, std::span<const Answer> answers) {
+  constexpr int draws = 400;
+  for (int draw = 0; draw < draws; ++draw) {
+    std::vector<Answer> clean;
+    rig::on_one_thread([&] { clean = run(bytes, false); });
+    if (std::ranges::mismatch(clean, answers).in2 == answers.end()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void judge(rig::ByteView bytes, const std::vector<Answer>& clean, const std::vector<Answer>& planted) {
+  if (clean == planted) {
+    return;
+  }
+  const auto [one, other] = std::ranges::mismatch(clean, planted);
+  rig::demand(one != clean.end() && other != planted.end(), "H2: there is a call more where an older error lies");
+  if (!is_chance(bytes, {planted.begin(), other + 1})) {
+    rig::found("H2: call " + std::to_string(one - clean.begin() + 1) + ", " + one->call +
+               ", has another outcome where an older error lies in front of it: " + text_of(*one) + "; and " +
+               text_of(*other));
+  }
 }
 
 }  // namespace
@@ -150,6 +177,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<Answer> planted;
   rig::on_one_thread([&] { clean = run({data, size}, false); });
   rig::on_one_thread([&] { planted = run({data, size}, true); });
-  judge(clean, planted);
+  judge({data, size}, clean, planted);
   return 0;
 }

@@ -118,6 +118,26 @@ void fit_step(Step& step, const Thread& thread) {
   }
 }
 
+// What is beyond the bound goes, of steps and of reactions; of these each happens once.
+void fit_key_updates(Scenario& scenario) {
+  std::uint32_t left = FuzzLimits::key_updates;
+  const auto is_beyond = [&left](Verb verb, std::uint32_t times) {
+    const bool updates = verb == Verb::update_keys;
+    const bool beyond = updates && times > left;
+    left -= updates && !beyond ? times : 0;
+    return beyond;
+  };
+  for (Thread& thread : scenario.threads) {
+    std::erase_if(thread.steps, [&](const Step& step) { return is_beyond(step.verb, thread.copies); });
+  }
+  for (Reaction& reaction : scenario.reactions) {
+    if (reaction.verb == Verb::update_keys) {
+      reaction.nth = std::max(reaction.nth, 1U);
+    }
+  }
+  std::erase_if(scenario.reactions, [&](const Reaction& reaction) { return is_beyond(reaction.verb, 1); });
+}
+
 // Each client's connection is opened once; where it is not so, the first thread of a client that runs for all does it.
 void fit_connects(Scenario& scenario) {
   std::vector<std::uint32_t> opened(scenario.settings.connections);
@@ -178,6 +198,7 @@ void fit_threads(Scenario& scenario) {
       fit_step(step, thread);
     }
   }
+  fit_key_updates(scenario);
   fit_connects(scenario);
   std::erase_if(scenario.threads, [](const Thread& thread) { return thread.steps.empty(); });
   fit_load(scenario);

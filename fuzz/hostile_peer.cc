@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "fuzz/finding.h"
+#include "fuzz/fitted.h"
 #include "fuzz/psk_engine.h"
 
 namespace rig {
@@ -168,6 +169,7 @@ void HostilePeer::renegotiate() {
 
 void HostilePeer::update_keys() {
   if (shaken_hands_ && !failed_ && !said_goodbye_) {
+    sound_ = sound_ && ++key_updates_ <= FuzzLimits::key_updates;
     ask([](TlsEngine& engine, CipherOut& out) { return engine.update_keys(out); });
   }
 }

@@ -101,6 +101,7 @@ class HostilePeer {
   Bytes late_;  // goes behind the next record
   Bytes to_write_;
   std::uint64_t next_token_ = 1;
+  std::uint32_t key_updates_ = 0;
   bool shaken_hands_ = false;
   bool failed_ = false;
   bool goodbye_wanted_ = false;

@@ -220,6 +220,11 @@ Scenario comparable(Scenario scenario) {
   return scenario;
 }
 
+bool has_end(const Scenario& scenario) {
+  return std::ranges::any_of(scenario.threads,
+                             [](const Thread& thread) { return std::ranges::any_of(thread.steps, ends); });
+}
+
 bool excused(const Scenario& scenario, const std::string& what, const std::string& one, const std::string& other) {
   const std::string_view situation = situation_of(scenario);
   return std::ranges::any_of(differences, [&](const Difference& row) {

@@ -23,6 +23,10 @@ Outcomes recorded();
 // sender, no faults, and at most one thing that ends it, or changes its keys, at a time when everything is quiet.
 Scenario comparable(Scenario scenario);
 
+// has_end says that a step of `scenario` ends the connection. Where none does, the run closes both sides at its end,
+// and whether either of them still hears the other one's goodbye is a matter of time.
+bool has_end(const Scenario& scenario);
+
 // excused says that two libraries may differ so: the table of differences, each of which has been looked at, has a row
 // for it (outcomes.cc).
 bool excused(const Scenario& scenario, const std::string& what, const std::string& one, const std::string& other);

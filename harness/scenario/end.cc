@@ -75,8 +75,9 @@ End::End(EndWorld& world, LoopHost& host, EndPlan plan, StreamCheck& outgoing, S
       host_(host),
       plan_(std::move(plan)),
       name_(name_of(plan_)),
-      echoes_(has_reaction(plan_,
-                           [](const Reaction& r) { return r.verb == Verb::echo || r.verb == Verb::echo_elsewhere; })),
+      echoes_(has_reaction(
+          plan_,
+          [](const Reaction& r) { return r.nth == 0 && (r.verb == Verb::echo || r.verb == Verb::echo_elsewhere); })),
       reacts_to_end_(has_reaction(plan_, [](const Reaction& r) { return r.event == Event::ended; })),
       outgoing_(outgoing),
       incoming_(incoming),

@@ -99,6 +99,7 @@ class End {
   bool closed() const { return closed_.load(); }
   bool ended() const { return ended_.load(); }
   bool destroyed() const { return destroyed_.load(); }
+  // echoes says that whatever it receives is sent back, and not only what comes the nth time.
   bool echoes() const { return echoes_; }
   // reacts_to_end says that what follows from the peer's end is the scenario's: the end does not close of itself.
   bool reacts_to_end() const { return reacts_to_end_; }

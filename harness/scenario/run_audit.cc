@@ -143,8 +143,8 @@ void Run::finish_wires() {
   const bool lied = has_reported(log_, Law::x1_outcome);
   each_end([&](const End& end) {
     const bool orderly = end.connected() && !connections_[end.plan().connection].relay && end.closed_outcome().came &&
-                         !end.closed_outcome().error.has_value() && !end.aborted_itself() && !lied &&
-                         !(end.ended() && is_struck(end)) && tls_word(end.last_look()) == word(scenario_.cell.tls);
+                         !end.closed_outcome().error.has_value() && !end.aborted_itself() && !lied && !is_struck(end) &&
+                         tls_word(end.last_look()) == word(scenario_.cell.tls);
     kernel_watch_->finish_wire(wire_side(end), end.plan().connection, orderly);
   });
   // An end without its close_notify is a reset for the peer as well, and was reported.

@@ -127,7 +127,7 @@ enum class Condition : std::uint8_t {
   established,  // the other side's `connected` came without error
   sent,         // at least `count` ops of this side have completed (0: all that were issued)
   received,     // at least `count` bytes arrived (0: all that the other side has issued so far; where the other side
-                // echoes, all that this side has issued)
+                // echoes whatever comes, all that this side has issued)
   pending,      // at least `count` ops are pending
   handshakes,   // at least `count` handshakes are complete
   key_updates,  // at least `count` key updates were sent and received
