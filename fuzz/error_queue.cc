@@ -132,7 +132,7 @@ std::string text_of(const Answer& answer) {
 // Whether a run without anything planted begins with these answers as well: a library draws lots, as GnuTLS does for
 // the order of its extensions, and what becomes of a message that was spoilt may depend on that.
 bool is_chance(rig::ByteView bytes, std::span<const Answer> answers) {
-  constexpr int draws = 400;
+  constexpr int draws = 1500;
   for (int draw = 0; draw < draws; ++draw) {
     std::vector<Answer> clean;
     rig::on_one_thread([&] { clean = run(bytes, false); });

@@ -221,8 +221,10 @@ Scenario comparable(Scenario scenario) {
 }
 
 bool has_end(const Scenario& scenario) {
-  return std::ranges::any_of(scenario.threads,
-                             [](const Thread& thread) { return std::ranges::any_of(thread.steps, ends); });
+  return std::ranges::any_of(scenario.threads, [](const Thread& thread) {
+    return std::ranges::any_of(thread.steps,
+                               [](const Step& step) { return ends(step) && step.verb != Verb::half_close; });
+  });
 }
 
 bool excused(const Scenario& scenario, const std::string& what, const std::string& one, const std::string& other) {

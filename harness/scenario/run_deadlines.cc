@@ -1,5 +1,6 @@
 // Law X1 about time: the deadlines that a scenario sets, in a lab, whose time is exact.
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "harness/oracle/deadline_check.h"
@@ -20,27 +21,25 @@ void Run::judge_deadlines() {
   });
 }
 
-// The time to connect is a part of the time to shake hands, and counts alone where nobody accepts.
-void Run::judge_establishing(const End& end) {
-  const Settings& settings = scenario_.settings;
+namespace {
+
+// establishing_of is the time that a side has spent on being established: nothing, if it came to be, or there is no
+// limit. The time to connect is a part of the time to shake hands, and counts alone where nobody accepts.
+std::optional<Stretch> establishing_of(const Settings& settings, const End& end) {
   std::uint64_t limit_us = settings.handshake_timeout_us;
   if (settings.peer == Peer::deaf && settings.connect_timeout_us > 0) {
     limit_us = limit_us == 0 ? settings.connect_timeout_us : std::min(limit_us, settings.connect_timeout_us);
   }
   if (limit_us == 0 || end.begun_ns() == End::never || end.connected()) {
-    return;
+    return std::nullopt;
   }
   const End::Outcome outcome = end.closed_outcome();
-  judge_deadline(end.name(),
-                 {.what = "to be established",
-                  .begun_ns = end.begun_ns(),
-                  .ended_ns = outcome.at_ns,
-                  .limit_us = limit_us,
-                  .told = outcome.error.has_value() && outcome.error->code() == Code::timeout},
-                 log_);
+  return Stretch{.what = "to be established",
+                 .begun_ns = end.begun_ns(),
+                 .ended_ns = outcome.at_ns,
+                 .limit_us = limit_us,
+                 .told = outcome.error.has_value() && outcome.error->code() == Code::timeout};
 }
-
-namespace {
 
 // closing_of is the time that a side has spent on its orderly close: nothing, if it asked for none, or there is no
 // limit. Whoever asks within the handshake has the time from its end on.
@@ -58,16 +57,25 @@ std::optional<Stretch> closing_of(const Settings& settings, const End& end) {
 
 }  // namespace
 
+void Run::judge_establishing(const End& end) {
+  if (const auto stretch = establishing_of(scenario_.settings, end); stretch.has_value()) {
+    judge_deadline(end.name(), *stretch, log_);
+  }
+}
+
 void Run::judge_closing(const End& end) {
   if (const auto stretch = closing_of(scenario_.settings, end); stretch.has_value()) {
     judge_deadline(end.name(), *stretch, log_);
   }
 }
 
-// A network that takes long may keep a close from its end, whatever the peer has done.
+// A network that takes long may keep a handshake and a close from their end, whatever the peer has done.
 bool Run::has_run_out_of_time(const End& end) const {
-  const auto stretch = closing_of(scenario_.settings, end);
-  return stretch.has_value() && stretch->told && !is_early(*stretch);
+  const Settings& settings = scenario_.settings;
+  return std::ranges::any_of(std::array{establishing_of(settings, end), closing_of(settings, end)},
+                             [](const std::optional<Stretch>& stretch) {
+                               return stretch.has_value() && stretch->told && !is_early(*stretch);
+                             });
 }
 
 }  // namespace rig

@@ -242,7 +242,8 @@ void TlsSocket::judge_send_failure() {
 }
 
 bool TlsSocket::leaves_unread() const {
-  return phase_ == Phase::open && paused_ && !input_ended_ && closing_ == Closing::no && queue_.ops_pending() == 0;
+  const bool still_reads = closing_ == Closing::no || closing_ == Closing::half;
+  return phase_ == Phase::open && paused_ && !input_ended_ && still_reads && queue_.ops_pending() == 0;
 }
 
 void TlsSocket::deliver_completions() {
