@@ -201,7 +201,7 @@ void Run::judge_sent() {
 
 std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) const {
   if (connection.relay) {
-    return deed_of_relay(connection, end);
+    return resets(scenario_, end.plan().connection) ? std::nullopt : deed_of_relay(connection, end);
   }
   if (is_refused(end.plan().connection)) {
     return Deed::nobody_listens;

@@ -193,6 +193,24 @@ struct SendsAnotherAlert final : ForwardingEngine {
   }
 };
 
+// MisnamesWhatIsUnderWay refuses for good what cannot be done just now.
+struct MisnamesWhatIsUnderWay final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> renegotiate(CipherOut& out) override {
+    auto need = inner_->renegotiate(out);
+    return code_of(need) != Code::invalid_state ? need : std::unexpected(Error(Code::unsupported, "never"));
+  }
+};
+
+// StartsHalfSaid has a renegotiation started whose first message is not out yet.
+struct StartsHalfSaid final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> renegotiate(CipherOut& out) override {
+    auto need = inner_->renegotiate(out);
+    return need.has_value() ? Need::nothing : need;
+  }
+};
+
 // Whim is what is wrong with a planted backend itself.
 enum class Whim : std::uint8_t {
   none,
@@ -289,6 +307,8 @@ void register_canaries() {
       {"swallows_unsupported", "key_updates_need_tls13", Auth::psk, plant<SwallowsUnsupported>},
       {"loses_the_retry", "write_retry_at_every_cut", Auth::psk, plant<LosesTheRetry>},
       {"accepts_too_early", "write_retry_at_every_cut", Auth::psk, plant<AcceptsTooEarly>},
+      {"misnames_what_is_under_way", "write_retry_at_every_cut", Auth::psk, plant<MisnamesWhatIsUnderWay>},
+      {"starts_half_said", "renegotiation_start_cut", Auth::psk, plant<StartsHalfSaid>},
       {"misnames_verification", "server_certificates", Auth::certificate, plant<MisnamesVerification>},
       {"sends_no_alert", "server_certificates", Auth::certificate, plant<SendsNoAlert>},
       {"names_the_wrong_need", "every_output_capacity", Auth::psk, plant<NamesTheWrongNeed>},

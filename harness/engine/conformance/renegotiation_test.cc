@@ -81,6 +81,38 @@ void renegotiation_cramped(const Cell& cell) {
   }
 }
 
+// The message that starts it is cut anywhere: room is asked for until it is out, and then the peer can hear of it
+// without any further call here.
+void renegotiation_start_cut(const Cell& cell) {
+  constexpr std::size_t calls_max = 2'000;
+  for (const Side starter : {Side::client, Side::server}) {
+    if (!can_start(cell, starter)) {
+      continue;
+    }
+    for (const std::size_t first_room : {0, 1, 5, 20, 40, 100, 200}) {
+      SCOPED_TRACE("room for " + std::to_string(first_room) + " bytes at first");
+      EnginePair pair = connect(cell, renegotiation_setup(cell));
+      require_done(pair.run_handshake(), "the first handshake");
+      settle(pair);
+      Need need = Need::room;
+      for (std::size_t calls = 0; need == Need::room; ++calls) {
+        ASSERT_LT(calls, calls_max) << "room is asked for without end";
+        Bytes storage(calls == 0 ? first_room : 1);
+        CipherOut out{MutableBytes(storage)};
+        need = must(pair.engine(starter).renegotiate(out), "the start, again");
+        pair.inject(starter, out.bytes());
+      }
+      EXPECT_EQ(need, Need::nothing);
+      const std::uint64_t before = pair.cipher_total(other(starter));
+      while (pair.step(other(starter))) {
+      }
+      EXPECT_GT(pair.cipher_total(other(starter)), before) << "the peer has not heard of it";
+      require_done(pair.run([&] { return both_have(pair, 2); }), "the renegotiation");
+      expect_traffic(pair, 1000);
+    }
+  }
+}
+
 void renegotiation_under_way(const Cell& cell) {
   for (const Side starter : {Side::client, Side::server}) {
     if (!can_start(cell, starter)) {
@@ -214,6 +246,7 @@ void register_renegotiation_tests() {
   std::erase_if(keys, [](const Cell& cell) { return cell.auth != Auth::psk; });
   add_cell_test("renegotiation_quiescent", tls12, renegotiation_quiescent);
   add_cell_test("renegotiation_cramped", keys, renegotiation_cramped);
+  add_cell_test("renegotiation_start_cut", keys, renegotiation_start_cut);
   add_cell_test("renegotiation_under_way", keys, renegotiation_under_way);
   add_cell_test("renegotiation_not_allowed", keys, renegotiation_not_allowed);
   add_cell_test("renegotiation_needs_tls12", tls13, renegotiation_needs_tls12);

@@ -14,6 +14,22 @@ std::size_t take_all(EnginePair& pair, Side side) {
   return static_cast<std::size_t>(pair.end(side).received - before);
 }
 
+// changing_setup allows what can be done to keys, so that a refusal is one for what is under way.
+Setup changing_setup(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.allow_renegotiation = setup.server.allow_renegotiation = true;
+  return setup;
+}
+
+// refusal_of is how a change of keys over a write that is only partly accepted is refused: as what cannot be done here
+// at all, or else as what cannot be done now.
+Code refusal_of(const Cell& cell, Side from, bool update) {
+  const Capabilities& can = cell.backend(from).capabilities();
+  const bool renegotiates = from == Side::client ? can.renegotiate_as_client : can.renegotiate_as_server;
+  const bool is_possible = cell.version == TlsVersion::tls13 ? update && can.update_keys : !update && renegotiates;
+  return is_possible ? Code::invalid_state : Code::unsupported;
+}
+
 struct CutResult {
   std::size_t accepted_first = 0;
   bool partial = false;
@@ -21,7 +37,7 @@ struct CutResult {
 
 // write_cut_at writes `bytes` from `from` with room for `cut` bytes in the first call, and the rest with plenty. The
 // retry comes from another address and, if `longer`, with more behind the rest. `position` moves past what was sent.
-CutResult write_cut_at(EnginePair& pair, Side from, std::size_t bytes, std::size_t cut, bool longer,
+CutResult write_cut_at(const Cell& cell, EnginePair& pair, Side from, std::size_t bytes, std::size_t cut, bool longer,
                        std::uint64_t& position) {
   const ByteView plain = position_coded(from, position, bytes);
   CutResult result;
@@ -42,10 +58,11 @@ CutResult write_cut_at(EnginePair& pair, Side from, std::size_t bytes, std::size
 
   const auto refused = pair.call(from, [](TlsEngine& engine, CipherOut& o) { return engine.close_notify(o); });
   EXPECT_EQ(code_of(refused), Code::invalid_state) << "close_notify over a partial write";
-  for (const bool keys : {true, false}) {
-    const auto answer = pair.call(
-        from, [keys](TlsEngine& engine, CipherOut& o) { return keys ? engine.update_keys(o) : engine.renegotiate(o); });
-    EXPECT_TRUE(code_of(answer) == Code::invalid_state || code_of(answer) == Code::unsupported);
+  for (const bool update : {true, false}) {
+    const auto answer = pair.call(from, [update](TlsEngine& engine, CipherOut& o) {
+      return update ? engine.update_keys(o) : engine.renegotiate(o);
+    });
+    EXPECT_EQ(code_of(answer), refusal_of(cell, from, update)) << (update ? "update_keys" : "renegotiate");
   }
 
   const std::size_t rest = bytes - first.accepted + (longer ? 50 : 0);
@@ -59,37 +76,47 @@ CutResult write_cut_at(EnginePair& pair, Side from, std::size_t bytes, std::size
   return result;
 }
 
+// cut_everywhere writes `bytes` over and over, with room for one byte more each time, until they fit.
+void cut_everywhere(const Cell& cell, Side from, std::size_t bytes) {
+  EnginePair pair = connect(cell, changing_setup(cell));
+  require_done(pair.run_handshake(), "the handshake");
+  settle(pair);
+  std::uint64_t position = 0;
+  // A record of 200 bytes is 221 to 285 bytes of ciphertext; its full size is where no retry is needed.
+  std::size_t cuts = 0;
+  for (std::size_t cut = 0;; ++cut) {
+    ASSERT_LT(cut, bytes + 200) << "a record does not take more";
+    SCOPED_TRACE("cut " + std::to_string(cut));
+    const CutResult result = write_cut_at(cell, pair, from, bytes, cut, cut % 2 == 1, position);
+    take_all(pair, other(from));
+    ASSERT_EQ(pair.end(other(from)).received, position);
+    if (!result.partial) {
+      break;
+    }
+    ++cuts;
+  }
+  EXPECT_GT(cuts, bytes) << "the situation was not reached: no write was cut";
+}
+
 void write_retry_at_every_cut(const Cell& cell) {
   for (const Side from : {Side::client, Side::server}) {
-    EnginePair pair = connected(cell);
-    settle(pair);
-    std::uint64_t position = 0;
-    // A record of 200 bytes is 221 to 285 bytes of ciphertext; its full size is where no retry is needed.
-    std::size_t cuts = 0;
-    for (std::size_t cut = 0;; ++cut) {
-      ASSERT_LT(cut, 400U) << "a record of 200 bytes does not take more";
-      SCOPED_TRACE("cut " + std::to_string(cut));
-      const CutResult result = write_cut_at(pair, from, 200, cut, cut % 2 == 1, position);
-      take_all(pair, other(from));
-      ASSERT_EQ(pair.end(other(from)).received, position);
-      if (!result.partial) {
-        break;
-      }
-      ++cuts;
+    for (const std::size_t bytes : {1, 200}) {
+      SCOPED_TRACE(std::to_string(bytes) + " bytes");
+      cut_everywhere(cell, from, bytes);
     }
-    EXPECT_GT(cuts, 200U) << "the situation was not reached: no write was cut";
   }
 }
 
 // Over three records: what is accepted comes in whole records, and nothing is lost at any cut.
 void write_retry_across_records(const Cell& cell) {
   for (const Side from : {Side::client, Side::server}) {
-    EnginePair pair = connected(cell);
+    EnginePair pair = connect(cell, changing_setup(cell));
+    require_done(pair.run_handshake(), "the handshake");
     settle(pair);
     std::uint64_t position = 0;
     for (const std::size_t cut : {1, 16383, 16384, 16405, 16406, 16420, 16450, 20000, 32768, 32900, 40000, 48000}) {
       SCOPED_TRACE("cut " + std::to_string(cut));
-      EXPECT_TRUE(write_cut_at(pair, from, 48000, cut, false, position).partial);
+      EXPECT_TRUE(write_cut_at(cell, pair, from, 48000, cut, false, position).partial);
       take_all(pair, other(from));
       ASSERT_EQ(pair.end(other(from)).received, position);
     }
