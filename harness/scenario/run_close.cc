@@ -117,6 +117,11 @@ bool Run::give_back() {
       }
     }
   }
+  // A server that was accepted behind a client that had gone already has only now come to its end, and to what its app
+  // does at that.
+  if (!wait_for_closed()) {
+    return false;
+  }
   for (std::thread& thread : threads_) {
     thread.join();
   }
