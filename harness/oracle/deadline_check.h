@@ -12,6 +12,7 @@ namespace rig {
 struct Stretch {
   const char* what = "";      // "to be established"
   std::int64_t begun_ns = 0;  // as far as the rig knows: not before the subject itself began
+  std::int64_t later_ns = 0;  // if it is later: from when on the subject may count as well
   std::int64_t ended_ns = 0;
   std::uint64_t limit_us = 0;
   bool told = false;  // that the limit has passed

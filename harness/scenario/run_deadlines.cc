@@ -42,14 +42,15 @@ std::optional<Stretch> establishing_of(const Settings& settings, const End& end)
 }
 
 // closing_of is the time that a side has spent on its orderly close: nothing, if it asked for none, or there is no
-// limit. Whoever asks within the handshake has the time from its end on.
+// limit. Whoever asks within the handshake may have the time from its end on.
 std::optional<Stretch> closing_of(const Settings& settings, const End& end) {
   if (settings.close_timeout_us == 0 || end.left_ns() == End::never || !end.connected()) {
     return std::nullopt;
   }
   const End::Outcome outcome = end.closed_outcome();
   return Stretch{.what = "to close",
-                 .begun_ns = std::max(end.left_ns(), end.connected_outcome().at_ns),
+                 .begun_ns = end.left_ns(),
+                 .later_ns = end.connected_outcome().at_ns,
                  .ended_ns = outcome.at_ns,
                  .limit_us = settings.close_timeout_us,
                  .told = outcome.error.has_value() && outcome.error->code() == Code::aborted && !end.aborted_itself()};

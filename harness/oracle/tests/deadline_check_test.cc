@@ -14,11 +14,12 @@ constexpr std::int64_t us = 1000;
 constexpr std::int64_t begun_ns = 5'000'000'000;
 constexpr std::uint64_t limit_us = 30'000;
 
-std::string judged(std::int64_t spent_us, bool told) {
+std::string judged(std::int64_t spent_us, bool told, std::int64_t later_us = 0) {
   ViolationLog log;
   judge_deadline("client 0",
                  {.what = "to close",
                   .begun_ns = begun_ns,
+                  .later_ns = begun_ns + later_us * us,
                   .ended_ns = begun_ns + spent_us * us,
                   .limit_us = limit_us,
                   .told = told},
@@ -38,6 +39,15 @@ TEST(DeadlineCheck, X1_ADeadlineThatPassesInSilenceIsReported) {
               "X1: it had 30000 us to close, and nothing was told of their end before 130001 us");
     EXPECT_EQ(judged(130'000, told), "");
   }
+}
+
+TEST(DeadlineCheck, X1_WhoMayCountFromLaterOnMayTellOfItFromEitherTime) {
+  EXPECT_EQ(judged(30'000, true, 20'000), "");
+  EXPECT_EQ(judged(150'000, true, 20'000), "");
+  EXPECT_EQ(judged(150'001, true, 20'000),
+            "X1: it had 30000 us to close, and nothing was told of their end before 150001 us");
+  EXPECT_EQ(judged(10'000, true, 20'000),
+            "X1: it had 30000 us to close, and was told after 10000 us that they are over");
 }
 
 TEST(DeadlineCheck, WhatEndedBeforeItBeganHasNoDeadline) {
