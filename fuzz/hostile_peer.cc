@@ -33,6 +33,7 @@ sockaddr_in loopback(std::uint16_t port) {
 
 HostilePeer::HostilePeer(const PeerPlan& plan, StreamCheck& stream)
     : stream_number_(static_cast<std::uint64_t>(plan.side)),
+      may_cross_(plan.side == Side::client || plan.library != "mbedtls"),
       stream_(stream),
       engine_(make_psk_engine({.library = plan.library,
                                .role = plan.side == Side::client ? Role::client : Role::server,
@@ -161,8 +162,11 @@ void HostilePeer::write(std::size_t bytes) {
   step();
 }
 
+// A HelloRequest that meets a client in a handshake of its own is to be ignored (RFC 5246 7.4.1.1). For mbedTLS it is a
+// ServerHello that cannot be (reports/findings/0040).
 void HostilePeer::renegotiate() {
   if (shaken_hands_ && !failed_ && !said_goodbye_) {
+    sound_ = sound_ && may_cross_;
     ask([](TlsEngine& engine, CipherOut& out) { return engine.renegotiate(out); });
   }
 }

@@ -91,6 +91,7 @@ class HostilePeer {
   void close_socket();
 
   const std::uint64_t stream_number_;
+  const bool may_cross_;  // what its library makes of requests for a renegotiation that cross is sound
   StreamCheck& stream_;
   std::unique_ptr<TlsEngine> engine_;
   int listening_ = -1;

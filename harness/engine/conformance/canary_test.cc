@@ -309,6 +309,8 @@ void register_canaries() {
       {"accepts_too_early", "write_retry_at_every_cut", Auth::psk, plant<AcceptsTooEarly>},
       {"misnames_what_is_under_way", "write_retry_at_every_cut", Auth::psk, plant<MisnamesWhatIsUnderWay>},
       {"starts_half_said", "renegotiation_start_cut", Auth::psk, plant<StartsHalfSaid>},
+      {"is_alarmed_by_contexts", "handshake_echo_close", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
+      {"sends_no_alert_of_versions", "versions_below_the_lowest", Auth::psk, plant<SendsNoAlert>},
       {"misnames_verification", "server_certificates", Auth::certificate, plant<MisnamesVerification>},
       {"sends_no_alert", "server_certificates", Auth::certificate, plant<SendsNoAlert>},
       {"names_the_wrong_need", "every_output_capacity", Auth::psk, plant<NamesTheWrongNeed>},

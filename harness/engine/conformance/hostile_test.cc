@@ -86,6 +86,33 @@ void garbage_after_the_handshake(const Cell& cell) {
   }
 }
 
+// A hello of a version that is not allowed: whoever gets it is the first to go, and says so. A client may say it in a
+// record of the version that it was just offered, which the server cannot read then.
+void versions_below_the_lowest(const Cell& cell) {
+  constexpr std::size_t minor_at = 10;  // behind the headers of the record and of the message
+  for (const Side from : {Side::client, Side::server}) {
+    for (const std::uint8_t minor : {0, 1, 2}) {
+      SCOPED_TRACE((from == Side::client ? "ClientHello of 3." : "ServerHello of 3.") + std::to_string(minor));
+      EnginePair pair = connect(cell, default_setup(cell));
+      bool spoke = false;
+      pair.tamper([&](Side side, std::uint64_t offset, Bytes& cipher) {
+        if (side == from && offset == 0 && cipher.size() > minor_at) {
+          cipher[minor_at] = minor;
+          spoke = true;
+        }
+      });
+      EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
+      EXPECT_TRUE(spoke) << "the situation was not reached";
+      expect_failure(pair, other(from), {Code::protocol, Code::handshake_failed});
+      if (from == Side::client) {
+        expect_failure(pair, from, {Code::peer_alert});
+      } else {
+        expect_failure(pair, from, {Code::peer_alert, Code::protocol, Code::handshake_failed});
+      }
+    }
+  }
+}
+
 // A flipped bit in a data record: refused by its receiver, and not a byte of the record is delivered.
 void bit_flip_in_data(const Cell& cell) {
   for (const Side from : {Side::client, Side::server}) {
@@ -216,6 +243,9 @@ void register_hostile_tests() {
   add_cell_test("plaintext_http_peer", alone(), plaintext_http_peer);
   add_cell_test("garbage_instead_of_a_handshake", alone(), garbage_instead_of_a_handshake);
   add_cell_test("garbage_after_the_handshake", cells(Auth::psk), garbage_after_the_handshake);
+  std::vector<Cell> tls12 = cells();
+  std::erase_if(tls12, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
+  add_cell_test("versions_below_the_lowest", tls12, versions_below_the_lowest);
   add_cell_test("bit_flip_in_data", cells(Auth::psk), bit_flip_in_data);
   add_cell_test("bit_flip_in_each_flight", cells(), bit_flip_in_each_flight);
   add_cell_test("dropped_and_doubled_records", cells(Auth::psk), dropped_and_doubled_records);

@@ -93,9 +93,26 @@ EnginePair Contexts::connect(const EngineConfig& client_config, const PairKnobs&
           must(server->make_engine(EngineConfig{}), "the server's engine"), knobs};
 }
 
+namespace {
+
+// make_context makes a context, by which nothing may be left to the thread (law H1).
+std::shared_ptr<const Context> make_context(Backend& backend, const ContextConfig& config, std::string_view what) {
+  const AmbientSource* const ambient = backend.ambient();
+  if (ambient != nullptr) {
+    ambient->clear();
+  }
+  auto context = must(backend.make_context(config), what);
+  std::array<char, 200> sentence{};
+  EXPECT_EQ(ambient == nullptr ? 0 : ambient->peek(sentence.data(), sentence.size()), 0U)
+      << what << " has left an entry in the " << ambient->name << ": " << sentence.data();
+  return context;
+}
+
+}  // namespace
+
 Contexts make_contexts(const Cell& cell, const Setup& setup) {
-  return {.client = must(cell.client->make_context(setup.client), "the client's context"),
-          .server = must(cell.server->make_context(setup.server), "the server's context")};
+  return {.client = make_context(*cell.client, setup.client, "the client's context"),
+          .server = make_context(*cell.server, setup.server, "the server's context")};
 }
 
 EnginePair connect(const Cell& cell, const Setup& setup, const PairKnobs& knobs) {
