@@ -128,6 +128,9 @@ std::vector<Step> steps_in_order(const std::vector<Step>& all) {
     } else if (ends(step)) {
       await_quiet(steps);
       steps.push_back(step);
+      if (step.verb != Verb::half_close) {  // the run closes whoever is left then, and that is no end of the scenario's
+        steps.push_back({.verb = Verb::await, .condition = Condition::peer_closed});
+      }
       return steps;
     }
   }
@@ -222,8 +225,9 @@ Scenario comparable(Scenario scenario) {
 
 bool has_end(const Scenario& scenario) {
   return std::ranges::any_of(scenario.threads, [](const Thread& thread) {
-    return std::ranges::any_of(thread.steps,
-                               [](const Step& step) { return ends(step) && step.verb != Verb::half_close; });
+    return std::ranges::any_of(thread.steps, [](const Step& step) {
+      return step.verb == Verb::await && step.condition == Condition::peer_closed;
+    });
   });
 }
 

@@ -23,8 +23,9 @@ Outcomes recorded();
 // sender, no faults, and at most one thing that ends it, or changes its keys, at a time when everything is quiet.
 Scenario comparable(Scenario scenario);
 
-// has_end says that a step of `scenario` ends the connection. Where none does, the run closes both sides at its end,
-// and whether either of them still hears the other one's goodbye is a matter of time.
+// has_end says that `scenario` ends the connection and waits until the other side has ended as well. Where it does not,
+// and behind a half close, the run closes both sides at its end, and whether either of them still hears the other one's
+// goodbye is a matter of time.
 bool has_end(const Scenario& scenario);
 
 // excused says that two libraries may differ so: the table of differences, each of which has been looked at, has a row
