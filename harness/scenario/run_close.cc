@@ -118,8 +118,10 @@ bool Run::give_back() {
     }
   }
   // A server that was accepted behind a client that had gone already has only now come to its end, and to what its app
-  // does at that.
-  if (!wait_for_closed()) {
+  // opens at that.
+  const bool opens =
+      std::ranges::any_of(scenario_.reactions, [](const Reaction& r) { return r.verb == Verb::open_another; });
+  if (opens && !wait_for_closed()) {
     return false;
   }
   for (std::thread& thread : threads_) {
