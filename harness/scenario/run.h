@@ -141,8 +141,6 @@ class Run final : public EndWorld, public ScriptWorld, public lab::ResetObserver
   void judge_deeds();
   void judge_lacks();
   void judge_deadlines();
-  void judge_establishing(const End& end);
-  void judge_closing(const End& end);
   bool has_run_out_of_time(const End& end) const;
   void judge_unprovoked_ends();
   bool is_unprovoked(const Connection& connection, const End& end, const Error& told) const;

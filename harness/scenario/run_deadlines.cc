@@ -8,19 +8,6 @@
 
 namespace rig {
 
-// A call that fails, a lack of memory or another violation may end a connection at any time.
-void Run::judge_deadlines() {
-  if (scenario_.memory_may_fail || std::ranges::any_of(scenario_.lab.faults, lab::fails_for_good) || log_.count() > 0) {
-    return;
-  }
-  each_end([this](const End& end) {
-    if (end.closed_outcome().came && end.closed_outcome().at_ns != End::never) {
-      judge_establishing(end);
-      judge_closing(end);
-    }
-  });
-}
-
 namespace {
 
 // establishing_of is the time that a side has spent on being established: nothing, if it came to be, or there is no
@@ -56,27 +43,33 @@ std::optional<Stretch> closing_of(const Settings& settings, const End& end) {
                  .told = outcome.error.has_value() && outcome.error->code() == Code::aborted && !end.aborted_itself()};
 }
 
-}  // namespace
-
-void Run::judge_establishing(const End& end) {
-  if (const auto stretch = establishing_of(scenario_.settings, end); stretch.has_value()) {
-    judge_deadline(end.name(), *stretch, log_);
-  }
+std::array<std::optional<Stretch>, 2> stretches_of(const Settings& settings, const End& end) {
+  return {establishing_of(settings, end), closing_of(settings, end)};
 }
 
-void Run::judge_closing(const End& end) {
-  if (const auto stretch = closing_of(scenario_.settings, end); stretch.has_value()) {
-    judge_deadline(end.name(), *stretch, log_);
+}  // namespace
+
+// A call that fails, a lack of memory or another violation may end a connection at any time.
+void Run::judge_deadlines() {
+  if (scenario_.memory_may_fail || std::ranges::any_of(scenario_.lab.faults, lab::fails_for_good) || log_.count() > 0) {
+    return;
   }
+  each_end([this](const End& end) {
+    if (end.closed_outcome().came && end.closed_outcome().at_ns != End::never) {
+      for (const auto& stretch : stretches_of(scenario_.settings, end)) {
+        if (stretch.has_value()) {
+          judge_deadline(end.name(), *stretch, log_);
+        }
+      }
+    }
+  });
 }
 
 // A network that takes long may keep a handshake and a close from their end, whatever the peer has done.
 bool Run::has_run_out_of_time(const End& end) const {
-  const Settings& settings = scenario_.settings;
-  return std::ranges::any_of(std::array{establishing_of(settings, end), closing_of(settings, end)},
-                             [](const std::optional<Stretch>& stretch) {
-                               return stretch.has_value() && stretch->told && !is_early(*stretch);
-                             });
+  return std::ranges::any_of(stretches_of(scenario_.settings, end), [](const std::optional<Stretch>& stretch) {
+    return stretch.has_value() && stretch->told && !is_early(*stretch);
+  });
 }
 
 }  // namespace rig

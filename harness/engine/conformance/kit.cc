@@ -93,6 +93,18 @@ EnginePair Contexts::connect(const EngineConfig& client_config, const PairKnobs&
           must(server->make_engine(EngineConfig{}), "the server's engine"), knobs};
 }
 
+Setup renegotiation_setup(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.client.allow_renegotiation = true;
+  setup.server.allow_renegotiation = true;
+  return setup;
+}
+
+bool can_renegotiate(const Cell& cell, Side starter) {
+  const Capabilities& can = cell.backend(starter).capabilities();
+  return starter == Side::client ? can.renegotiate_as_client : can.renegotiate_as_server;
+}
+
 namespace {
 
 // make_context makes a context, by which nothing may be left to the thread (law H1).

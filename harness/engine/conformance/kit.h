@@ -58,6 +58,11 @@ struct Setup {
 // default_setup allows exactly the cell's version and authentication; the client connects to "localhost".
 Setup default_setup(const Cell& cell);
 
+// renegotiation_setup is default_setup with renegotiation allowed on both sides; can_renegotiate says that the library
+// of `starter` can start one there.
+Setup renegotiation_setup(const Cell& cell);
+bool can_renegotiate(const Cell& cell, Side starter);
+
 // must gives back the value, or fails the test with the Error in words (it throws; GoogleTest reports it).
 template <typename Value>
 Value must(std::expected<Value, Error> value, std::string_view what) {

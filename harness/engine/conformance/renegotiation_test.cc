@@ -6,18 +6,6 @@
 namespace rig::conformance {
 namespace {
 
-bool can_start(const Cell& cell, Side starter) {
-  const Capabilities& can = cell.backend(starter).capabilities();
-  return starter == Side::client ? can.renegotiate_as_client : can.renegotiate_as_server;
-}
-
-Setup renegotiation_setup(const Cell& cell) {
-  Setup setup = default_setup(cell);
-  setup.client.allow_renegotiation = true;
-  setup.server.allow_renegotiation = true;
-  return setup;
-}
-
 bool both_have(EnginePair& pair, unsigned handshakes) {
   return pair.engine(Side::client).facts().handshakes == handshakes &&
          pair.engine(Side::server).facts().handshakes == handshakes;
@@ -38,7 +26,7 @@ void renegotiation_quiescent(const Cell& cell) {
     require_done(pair.run_handshake(), "the first handshake");
     expect_traffic(pair, 1000);
     settle(pair);
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       refused_in_words(pair, starter);
       expect_traffic(pair, 1000);
       continue;
@@ -62,7 +50,7 @@ void renegotiation_cramped(const Cell& cell) {
   EngineConfig config;
   config.host = "localhost";
   for (const Side starter : {Side::client, Side::server}) {
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       continue;  // renegotiation_quiescent asserts that it is refused
     }
     for (std::size_t size = 1; size <= 64; ++size) {
@@ -86,7 +74,7 @@ void renegotiation_cramped(const Cell& cell) {
 void renegotiation_start_cut(const Cell& cell) {
   constexpr std::size_t calls_max = 2'000;
   for (const Side starter : {Side::client, Side::server}) {
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       continue;
     }
     for (const std::size_t first_room : {0, 1, 5, 20, 40, 100, 200}) {
@@ -115,7 +103,7 @@ void renegotiation_start_cut(const Cell& cell) {
 
 void renegotiation_under_way(const Cell& cell) {
   for (const Side starter : {Side::client, Side::server}) {
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       continue;
     }
     EnginePair pair = connect(cell, renegotiation_setup(cell));
@@ -138,7 +126,7 @@ void renegotiation_not_allowed(const Cell& cell) {
     EnginePair plain = connected(cell);
     refused_in_words(plain, starter);
     expect_traffic(plain, 100);
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       continue;
     }
     Setup setup = default_setup(cell);
@@ -225,7 +213,7 @@ unsigned measure(const Cell& cell, Side starter) {
 
 void renegotiation_in_flight(const Cell& cell) {
   for (const Side starter : {Side::client, Side::server}) {
-    if (!can_start(cell, starter)) {
+    if (!can_renegotiate(cell, starter)) {
       continue;
     }
     const unsigned through = measure(cell, starter);

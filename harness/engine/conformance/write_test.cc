@@ -14,19 +14,11 @@ std::size_t take_all(EnginePair& pair, Side side) {
   return static_cast<std::size_t>(pair.end(side).received - before);
 }
 
-// changing_setup allows what can be done to keys, so that a refusal is one for what is under way.
-Setup changing_setup(const Cell& cell) {
-  Setup setup = default_setup(cell);
-  setup.client.allow_renegotiation = setup.server.allow_renegotiation = true;
-  return setup;
-}
-
 // refusal_of is how a change of keys over a write that is only partly accepted is refused: as what cannot be done here
 // at all, or else as what cannot be done now.
 Code refusal_of(const Cell& cell, Side from, bool update) {
-  const Capabilities& can = cell.backend(from).capabilities();
-  const bool renegotiates = from == Side::client ? can.renegotiate_as_client : can.renegotiate_as_server;
-  const bool is_possible = cell.version == TlsVersion::tls13 ? update && can.update_keys : !update && renegotiates;
+  const bool is_possible = cell.version == TlsVersion::tls13 ? update && cell.backend(from).capabilities().update_keys
+                                                             : !update && can_renegotiate(cell, from);
   return is_possible ? Code::invalid_state : Code::unsupported;
 }
 
@@ -78,7 +70,7 @@ CutResult write_cut_at(const Cell& cell, EnginePair& pair, Side from, std::size_
 
 // cut_everywhere writes `bytes` over and over, with room for one byte more each time, until they fit.
 void cut_everywhere(const Cell& cell, Side from, std::size_t bytes) {
-  EnginePair pair = connect(cell, changing_setup(cell));
+  EnginePair pair = connect(cell, renegotiation_setup(cell));
   require_done(pair.run_handshake(), "the handshake");
   settle(pair);
   std::uint64_t position = 0;
@@ -110,7 +102,7 @@ void write_retry_at_every_cut(const Cell& cell) {
 // Over three records: what is accepted comes in whole records, and nothing is lost at any cut.
 void write_retry_across_records(const Cell& cell) {
   for (const Side from : {Side::client, Side::server}) {
-    EnginePair pair = connect(cell, changing_setup(cell));
+    EnginePair pair = connect(cell, renegotiation_setup(cell));
     require_done(pair.run_handshake(), "the handshake");
     settle(pair);
     std::uint64_t position = 0;
