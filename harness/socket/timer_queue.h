@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "harness/base/check.h"
 #include "harness/base/error.h"
 
 namespace rig {
@@ -16,6 +17,8 @@ class TimerQueue;
 class Timer {
  public:
   Timer() = default;
+  // A queue that still had it would be left with a dangling pointer.
+  ~Timer() { RIG_CHECK(!armed()); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 

@@ -1,4 +1,5 @@
 // The error queue and errno of the thread: what is planted there changes nothing, and nothing is left there.
+#include <array>
 #include <cerrno>
 #include <functional>
 
@@ -155,6 +156,27 @@ TEST(OpensslHygiene, ContextsAndEnginesLeaveNothing) {
 }
 
 // The first cause is the answer of every later verb, and the library is not called: nothing appears in the output.
+// What an oracle shows of an entry that somebody left is all that the reader has to find him by.
+TEST(OpensslHygiene, WhoeverLooksIsToldOfTheLatestEntryInWordsAndLeavesIt) {
+  const AmbientSource& queue = *openssl_backend().ambient();
+  std::array<char, 200> sentence{'-'};
+  EXPECT_EQ(queue.peek(sentence.data(), sentence.size()), 0U);
+  EXPECT_EQ(sentence[0], '-') << "nothing was left, and something was written";
+  ERR_raise(ERR_LIB_SSL, SSL_R_BAD_WRITE_RETRY);
+  ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
+  for (int look = 0; look < 2; ++look) {
+    EXPECT_NE(queue.peek(sentence.data(), sentence.size()), 0U);
+    EXPECT_NE(std::string(sentence.data()).find("wrong version number"), std::string::npos) << sentence.data();
+  }
+  std::array<char, 8> few{};
+  few.fill('-');
+  EXPECT_NE(queue.peek(few.data(), few.size() - 1), 0U);
+  EXPECT_EQ(few[6], '\0');
+  EXPECT_EQ(few[7], '-');
+  queue.clear();
+  EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
 TEST(OpensslHygiene, TheFirstCauseStays) {
   for (const TlsVersion version : both_versions) {
     EnginePair pair = psk_pair(version);

@@ -1,5 +1,7 @@
 #include "harness/socket/tests/layer_doubles.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -30,6 +32,7 @@ class FakeTransport final : public Transport {
 
   std::expected<std::size_t, Error> send(std::span<const ByteView> pieces, bool more) noexcept override {
     ++wire_->sends;
+    EXPECT_TRUE(std::ranges::none_of(pieces, &ByteView::empty)) << "a piece that holds nothing";
     call(wire_->on_send);
     if (wire_->send_error.has_value()) {
       return std::unexpected(*wire_->send_error);
@@ -112,6 +115,7 @@ class FakeEngine final : public TlsEngine {
   void end_of_input() noexcept override { input_ended_ = true; }
 
   std::expected<Need, Error> handshake(CipherOut& out) override {
+    ++script_->handshakes;
     if (!std::exchange(began_, true)) {
       out.append(as_bytes("."));
     }

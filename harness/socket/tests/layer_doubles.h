@@ -117,6 +117,7 @@ struct EngineScript {
   std::optional<Error> notify_error;
   std::optional<Error> feed_error;
   std::size_t feeds = 0;
+  std::size_t handshakes = 0;
   std::size_t notifies = 0;
 };
 

@@ -198,6 +198,23 @@ TEST_F(tls_socket_handshake, a_fin_of_the_peer_is_a_truncation) {
   }
 }
 
+// Whoever asks a library again for nothing pays for it with every verb of the app.
+TEST_F(tls_socket_handshake, the_engine_is_asked_once_at_the_beginning_and_then_when_something_has_come) {
+  DoubleEnd& end = begin(Role::server);
+  doubles_.turn();
+  EXPECT_EQ(end.engine->handshakes, 1U);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(end.socket->pause());
+    EXPECT_TRUE(end.socket->resume());
+    doubles_.turn();
+  }
+  EXPECT_EQ(end.engine->handshakes, 1U);
+  end.wire->input = ".";
+  doubles_.turn();
+  EXPECT_EQ(end.events.log, Log{"connected"});
+  EXPECT_EQ(end.engine->handshakes, 2U);
+}
+
 TEST_F(tls_socket_handshake, garbage_is_answered_with_an_alert) {
   DoubleEnd& end = begin();
   end.wire->input = "GET / HTTP/1.1";
@@ -249,6 +266,26 @@ TEST_F(tls_socket_handshake, a_socket_ended_in_connected_says_nothing_more_than_
   end.events.at_connected = [&] { end.socket->close(CloseMode::abort); };
   doubles_.turn();
   EXPECT_EQ(end.events.log, (Log{"connected", "closed:aborted"}));
+}
+
+// Zero stands for no limit of its own; anything above is one.
+TEST(tls_socket_start, the_shorter_of_two_limits_counts_however_short_it_is) {
+  struct Row {
+    SocketConfig config;
+    std::int64_t wait_us;
+  };
+  constexpr std::int64_t hour_us = 3'600'000'000;
+  for (const Row& row : {Row{{.connect_timeout_us = 1, .handshake_timeout_us = hour_us}, 1},
+                         Row{{.connect_timeout_us = 0, .handshake_timeout_us = hour_us}, hour_us},
+                         Row{{.connect_timeout_us = 2 * hour_us, .handshake_timeout_us = hour_us}, hour_us}}) {
+    Doubles doubles(true);
+    DoubleEnd& end = doubles.make(Role::client, row.config);
+    end.wire->connected = std::unexpected(Error(Code::would_block, "in progress"));
+    ASSERT_TRUE(end.socket->start(&end.events));
+    EXPECT_TRUE(doubles.loop->turn(-1));
+    EXPECT_LE(doubles.poller->last_timeout_us, row.wait_us);
+    EXPECT_GT(doubles.poller->last_timeout_us, row.wait_us / 2 - 1);
+  }
 }
 
 TEST(tls_socket_start, a_poller_that_cannot_take_the_handle_refuses_and_no_callback_comes) {
