@@ -35,6 +35,8 @@ std::string_view identity_name(Identity identity) noexcept {
       return "wrong_host";
     case Identity::ip_as_dns:
       return "ip_as_dns";
+    case Identity::odd_names:
+      return "odd_names";
     case Identity::client:
       return "client";
     case Identity::untrusted_client:

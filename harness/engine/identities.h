@@ -24,6 +24,7 @@ enum class Identity : std::uint8_t {
   cn_only,           // "CN=localhost" and no subjectAltName at all
   wrong_host,        // dNSName elsewhere.test only
   ip_as_dns,         // dNSName "127.0.0.1" only: an address in the wrong kind of entry
+  odd_names,         // like server, whose names come behind one of 292 bytes and kinds that no host has
   client,            // a client's: no subjectAltName, usable for client authentication only
   untrusted_client,  // like client, signed by the other authority
 };

@@ -1,6 +1,7 @@
 // Canaries: a backend with one planted defect each, and the situation of the kit that must notice it.
 #include <gtest/gtest-spi.h>
 
+#include <algorithm>
 #include <array>
 
 #include "harness/engine/conformance/kit.h"
@@ -193,6 +194,26 @@ struct SendsAnotherAlert final : ForwardingEngine {
   }
 };
 
+// SaysALargeCurve has another curve in its ServerKeyExchange; the signature does not cover it.
+struct SaysALargeCurve final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> handshake(CipherOut& out) override {
+    Bytes room(out.room());
+    CipherOut mine(room);
+    auto need = inner_->handshake(mine);
+    constexpr std::uint8_t secp521r1 = 25;
+    for (const std::uint8_t usual : {23, 29}) {
+      const std::array<std::uint8_t, 3> named_curve{3, 0, usual};
+      const auto said = std::ranges::search(room, named_curve);
+      if (!said.empty()) {
+        said.back() = secp521r1;
+      }
+    }
+    out.append(mine.bytes());
+    return need;
+  }
+};
+
 // MisnamesWhatIsUnderWay refuses for good what cannot be done just now.
 struct MisnamesWhatIsUnderWay final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
@@ -214,10 +235,11 @@ struct StartsHalfSaid final : ForwardingEngine {
 // Whim is what is wrong with a planted backend itself.
 enum class Whim : std::uint8_t {
   none,
-  blind,    // its contexts check nobody
-  lax,      // where a context cannot be, it makes another one
-  wordy,    // its version is a sentence
-  alarmed,  // it tells of entries that nobody has left
+  blind,     // its contexts check nobody
+  generous,  // it gives and takes tickets whatever it was told
+  lax,       // where a context cannot be, it makes another one
+  wordy,     // its version is a sentence
+  alarmed,   // it tells of entries that nobody has left
 };
 
 std::uint64_t always_an_entry(char* sentence, std::uint64_t) {
@@ -240,6 +262,9 @@ class PlantedBackend final : public Backend {
     ContextConfig changed = config;
     if (whim_ == Whim::blind) {
       changed.peer_check = PeerCheck::none;
+    }
+    if (whim_ == Whim::generous) {
+      changed.session_tickets = true;
     }
     if (whim_ == Whim::lax && !inner_.make_context(config).has_value()) {
       changed = ContextConfig{};
@@ -331,6 +356,9 @@ void register_canaries() {
       {"sends_another_alert_of_names", "names", Auth::certificate, plant<SendsAnotherAlert>},
       {"is_wordy", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::wordy},
       {"is_alarmed", "says_what_it_is", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
+      {"says_a_large_curve", "a_curve_that_costs_little", Auth::certificate, plant<SaysALargeCurve>},
+      {"gives_tickets", "resumption_switched_off", Auth::certificate, plant<ForwardingEngine>, Whim::generous},
+      {"checks_no_odd_name", "odd_names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_keys_of_any_length", "the_longest_keys_work", Auth::psk, plant<ForwardingEngine>, Whim::lax},

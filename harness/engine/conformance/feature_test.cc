@@ -124,19 +124,70 @@ void resumption(const Cell& cell) {
   expect_traffic(third, 100);
 }
 
-void resumption_switched_off(const Cell& cell) {
+// without_tickets has them switched off on one side at least: that is enough for a full handshake every time.
+void without_tickets(const Cell& cell, bool clients, bool servers) {
+  SCOPED_TRACE(clients ? "the client takes tickets" : servers ? "the server gives tickets" : "nobody wants tickets");
   Setup setup = default_setup(cell);
-  setup.client.session_tickets = false;
-  setup.server.session_tickets = false;
+  setup.client.session_tickets = clients;
+  setup.server.session_tickets = servers;
   const Contexts contexts = make_contexts(cell, setup);
   EnginePair first = contexts.connect(setup.connect);
   require_done(first.run_handshake(), "the first handshake");
   expect_traffic(first, 100);
   settle(first);
   setup.connect.resume = must(first.engine(Side::client).session(), "the session");
+  // A client that would resume may have kept the id of a session of TLS 1.2, which the server does not know.
+  EXPECT_TRUE(clients || setup.connect.resume.empty());
   EnginePair second = contexts.connect(setup.connect);
   require_done(second.run_handshake(), "the second handshake");
   EXPECT_FALSE(second.engine(Side::server).facts().resumed);
+}
+
+void resumption_switched_off(const Cell& cell) {
+  without_tickets(cell, false, false);
+  without_tickets(cell, true, false);
+  without_tickets(cell, false, true);
+}
+
+// agreed_curve is that of a ServerKeyExchange of TLS 1.2 (RFC 8422, section 5.4), which nobody has encrypted; nothing
+// if there is none in `stream`.
+std::optional<unsigned> agreed_curve(ByteView stream) {
+  constexpr std::uint8_t handshake_record = 22, server_key_exchange = 12, named_curve = 3;
+  Bytes messages;
+  for (std::size_t at = 0; at + 5 <= stream.size() && stream[at] == handshake_record;) {
+    const std::size_t body = std::min<std::size_t>(stream[at + 3] << 8 | stream[at + 4], stream.size() - at - 5);
+    const ByteView part = stream.subspan(at + 5, body);
+    messages.insert(messages.end(), part.begin(), part.end());
+    at += 5 + body;
+  }
+  for (std::size_t at = 0; at + 7 <= messages.size();) {
+    if (messages[at] == server_key_exchange && messages[at + 4] == named_curve) {
+      return messages[at + 5] << 8 | messages[at + 6];
+    }
+    at += 4 + (std::size_t{messages[at + 1]} << 16 | std::size_t{messages[at + 2]} << 8 | messages[at + 3]);
+  }
+  return std::nullopt;
+}
+
+// a_curve_that_costs_little: a server chooses one that is as strong as its key. On the larger ones a key exchange takes
+// ten times as long.
+void a_curve_that_costs_little(const Cell& cell) {
+  constexpr unsigned secp256r1 = 23, x25519 = 29;
+  const Contexts contexts = make_contexts(cell, default_setup(cell));
+  EngineConfig config;
+  config.host = "localhost";
+  EnginePair pair = contexts.connect(config);
+  Bytes said;
+  pair.tamper([&said](Side from, std::uint64_t, Bytes& cipher) {
+    if (from == Side::server) {
+      said.insert(said.end(), cipher.begin(), cipher.end());
+    }
+  });
+  const PairOutcome outcome = pair.run_handshake();
+  const auto curve = agreed_curve(said);
+  ASSERT_TRUE(curve.has_value()) << "the situation was not reached: no curve was agreed";
+  EXPECT_TRUE(curve == secp256r1 || curve == x25519) << "curve " << *curve;
+  expect_done(outcome);
 }
 
 void unreadable_session_is_invalid(const Cell& cell) {
@@ -301,6 +352,9 @@ void register_feature_tests() {
   add_cell_test("resumption", where(certificates, &Capabilities::resumption), resumption);
   add_cell_test("cut_sessions", where(certificates, &Capabilities::resumption), cut_sessions);
   add_cell_test("resumption_switched_off", where(certificates, &Capabilities::resumption), resumption_switched_off);
+  std::vector<Cell> open_curves = certificates;  // TLS 1.3 tells them in its own extension
+  std::erase_if(open_curves, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
+  add_cell_test("a_curve_that_costs_little", open_curves, a_curve_that_costs_little);
   add_cell_test("unreadable_session_is_invalid", where(certificates, &Capabilities::resumption),
                 unreadable_session_is_invalid);
   add_cell_test("key_log", where(cells(), &Capabilities::key_log), key_log);

@@ -77,6 +77,21 @@ void server_with_a_client_certificate(const Cell& cell) {
   expect_failure(pair, Side::client, {client_refused ? Code::verification_failed : Code::peer_alert});
 }
 
+// odd_names: what stands before a host's name in a certificate hides it from nobody, and is no name of a host.
+void odd_names(const Cell& cell) {
+  Setup setup = default_setup(cell);
+  setup.server.credentials = credentials(Identity::odd_names);
+  for (const char* host : {"localhost", "a.wild.test", "127.0.0.1", "::1"}) {
+    SCOPED_TRACE(host);
+    setup.connect.host = host;
+    EnginePair pair = connect(cell, setup);
+    expect_done(pair.run_handshake());
+    EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
+  }
+  refused_server(cell, Identity::odd_names, "someone@tlsrig.test", {bad_certificate});
+  refused_server(cell, Identity::odd_names, "elsewhere.test", {bad_certificate});
+}
+
 // The same names are accepted and refused by every client.
 void names(const Cell& cell) {
   const Contexts contexts = make_contexts(cell, default_setup(cell));
@@ -227,9 +242,9 @@ void psk_and_certificate_do_not_mix(const Cell& cell) {
   }
 }
 
-// made answers why `backend` refuses a context that is right but for `change`, and nothing if it makes it. A refusal
-// comes with words.
-std::optional<Code> made(Backend& backend, Role role, const std::function<void(ContextConfig&)>& change) {
+// refusal is why `backend` refuses a context that is right but for `change`, and nothing if it makes it. It comes with
+// words.
+std::optional<Error> refusal(Backend& backend, Role role, const std::function<void(ContextConfig&)>& change) {
   ContextConfig config;
   config.role = role;
   config.ca_pem = ca_pem();
@@ -238,10 +253,17 @@ std::optional<Code> made(Backend& backend, Role role, const std::function<void(C
   }
   change(config);
   const auto context = backend.make_context(config);
-  if (!context.has_value()) {
-    expect_words(context.error());
+  if (context.has_value()) {
+    return std::nullopt;
   }
-  return code_of(context);
+  expect_words(context.error());
+  return context.error();
+}
+
+// made answers the class of the refusal only.
+std::optional<Code> made(Backend& backend, Role role, const std::function<void(ContextConfig&)>& change) {
+  const auto error = refusal(backend, role, change);
+  return error.has_value() ? std::optional(error->code()) : std::nullopt;
 }
 
 void unusable_contexts(Backend& backend) {
@@ -308,18 +330,38 @@ void keys_have_bounds(Backend& backend) {
   }
 }
 
-// largest answers the largest number of bytes, from 1 on, with which a context is made; the next one is too many, and
-// no mistake of the caller.
-std::size_t largest(const std::function<std::optional<Code>(std::size_t)>& code) {
+// says is true if `number` stands in `text`, not as a part of another one.
+bool says(std::string_view text, std::size_t number) {
+  const std::string digits = std::to_string(number);
+  constexpr std::string_view any = "0123456789";
+  for (std::size_t at = text.find(digits); at != std::string_view::npos; at = text.find(digits, at + 1)) {
+    const bool begins = at == 0 || !any.contains(text[at - 1]);
+    const std::size_t end = at + digits.size();
+    if (begins && (end == text.size() || !any.contains(text[end]))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// largest answers the largest number of bytes, from 1 on, with which a context is made; the next one is too many, which
+// is no mistake of the caller, and the words say how many are not.
+std::size_t largest(const std::function<std::optional<Error>(std::size_t)>& refusal_of) {
   constexpr std::size_t far_too_many = 100'000;
   std::size_t taken = 1;
   std::size_t refused = far_too_many;
   while (refused - taken > 1) {
     const std::size_t middle = taken + (refused - taken) / 2;
-    (code(middle).has_value() ? refused : taken) = middle;
+    (refusal_of(middle).has_value() ? refused : taken) = middle;
   }
-  EXPECT_EQ(code(taken), std::nullopt);
-  EXPECT_EQ(code(taken + 1), Code::unsupported) << "of more than " << taken << " bytes";
+  EXPECT_FALSE(refusal_of(taken).has_value());
+  const auto error = refusal_of(taken + 1);
+  if (!error.has_value()) {
+    ADD_FAILURE() << taken << " bytes are taken and so are more";
+    return taken;
+  }
+  EXPECT_EQ(error->code(), Code::unsupported) << "of more than " << taken << " bytes";
+  EXPECT_TRUE(says(error->detail(), taken)) << "the bound is " << taken << ": " << error->detail();
   return taken;
 }
 
@@ -327,7 +369,7 @@ std::size_t largest(const std::function<std::optional<Code>(std::size_t)>& code)
 void the_longest_keys_work(const Cell& cell) {
   Backend& backend = *cell.client;
   const auto with = [&backend](const Psk& psk) {
-    return made(backend, Role::client, [&psk](ContextConfig& config) {
+    return refusal(backend, Role::client, [&psk](ContextConfig& config) {
       config.credentials.reset();
       config.ca_pem.clear();
       config.psk = psk;
@@ -398,6 +440,7 @@ void register_identity_tests() {
   add_cell_test("server_certificates", certificates, server_certificates);
   add_cell_test("server_with_a_client_certificate", certificates, server_with_a_client_certificate);
   add_cell_test("names", own(Auth::certificate), names);
+  add_cell_test("odd_names", own(Auth::certificate), odd_names);
   add_cell_test("a_host_that_cannot_be_asked_for_is_invalid", own(Auth::certificate),
                 a_host_that_cannot_be_asked_for_is_invalid);
   add_cell_test("check_none_accepts_what_was_asked_for", certificates, check_none_accepts_what_was_asked_for);

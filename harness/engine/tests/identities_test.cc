@@ -9,8 +9,9 @@ namespace rig {
 namespace {
 
 constexpr Identity every_identity[] = {
-    Identity::server,  Identity::chained,    Identity::untrusted, Identity::expired, Identity::not_yet_valid,
-    Identity::cn_only, Identity::wrong_host, Identity::ip_as_dns, Identity::client,  Identity::untrusted_client,
+    Identity::server,        Identity::chained, Identity::untrusted,        Identity::expired,
+    Identity::not_yet_valid, Identity::cn_only, Identity::wrong_host,       Identity::ip_as_dns,
+    Identity::odd_names,     Identity::client,  Identity::untrusted_client,
 };
 
 std::size_t count(std::string_view text, std::string_view word) {
