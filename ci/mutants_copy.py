@@ -22,8 +22,8 @@ class Copy:
     """Copy follows the tree: what differs is written anew, so that ninja builds only what a mutant touches, and ccache
     knows what the mutant before had changed."""
 
-    def __init__(self, root, at, jobs):
-        self.root, self.at, self.jobs = root, os.path.abspath(at), jobs
+    def __init__(self, root, at, jobs, prefix=None):
+        self.root, self.at, self.jobs, self.prefix = root, os.path.abspath(at), jobs, prefix
         self.environment = dict(os.environ, CCACHE_BASEDIR=self.at, CCACHE_NOHASHDIR="1", LC_ALL="C")
 
     def restore(self):
@@ -60,7 +60,8 @@ class Copy:
         folder = os.path.join(self.at, "build", preset)
         if not os.path.exists(os.path.join(folder, "build.ninja")):
             launcher = ["-DCMAKE_C_COMPILER_LAUNCHER=ccache", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
-            words = ["cmake", "--preset", preset, *(launcher if shutil.which("ccache") else [])]
+            words = ["cmake", "--preset", preset, *(launcher if shutil.which("ccache") else []),
+                     *([f"-DRIG_TLS_PREFIX={self.prefix}"] if self.prefix else [])]
             command(words, self.at, self.environment)
         words = ["cmake", "--build", folder, "--target", *targets, "-j", str(self.jobs)]
         command(words + (["--", "-k", "0"] if keep_going else []), self.at, self.environment, 0 if keep_going else 25)

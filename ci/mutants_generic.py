@@ -60,7 +60,7 @@ class Loom:
 
     def __init__(self, options):
         self.options = options
-        self.copy = mutants_copy.Copy(options.root, options.at, options.jobs)
+        self.copy = mutants_copy.Copy(options.root, options.at, options.jobs, options.prefix)
         self.texts = {}
         for pattern in SOURCES:
             for path in glob.glob(os.path.join(options.root, pattern)):
@@ -344,8 +344,44 @@ def check_clean(tlsrig, build, kit, options, screen):
         raise mutants_copy.BuildFailed(f"with no change switched on the suites are not green: {failed}")
 
 
-def same(record, change):
-    return all(record.get(key) == value for key, value in blank(change).items())
+def same(record, change, keys=("number", "file", "line", "operator", "text")):
+    return all(record.get(key) == value for key, value in blank(change).items() if key in keys)
+
+
+def tree_of(options):
+    return mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip()
+
+
+def hunt_elsewhere(options, screen):
+    """With --prefix, what lived with the packaged libraries: a change may stand in code that only others come to. Its
+    record is replaced where it is killed here, and says by which libraries."""
+    generic = mutants_report.read(options.json).get("generic") if options.json else None
+    if not generic or generic["seed"] != options.seed:
+        raise mutants_copy.BuildFailed(f"--prefix needs --json with a round of seed {options.seed}: it goes on with "
+                                       "what lived there")
+    loom = Loom(options)
+    tlsrig, build = loom.build(screen.status)
+    kit = Kit(os.path.join(build, CONFORMANCE), options.jobs)
+    met = Met(options.at)
+    os.environ.update(met.environment(0))
+    check_clean(tlsrig, build, kit, options, screen)
+    rooms = tuple(f"backends/{name}/" for name in options.backends.split(",")) if options.backends else ("",)
+    records, killed, hunted = generic["changes"], 0, 0
+    for at, record in enumerate(records):
+        change = next((change for change in loom.taken
+                       if same(record, change, ("file", "line", "operator", "text"))), None)
+        if record["outcome"] == "killed" or change is None or not change.path.startswith(rooms):
+            continue
+        hunted += 1
+        found = dict(hunt_one(change, tlsrig, build, kit, met, options, screen), number=record["number"],
+                     tree=tree_of(options), prefix=[os.path.basename(one) for one in options.prefix.split(";")])
+        tell(found, screen)
+        if found["outcome"] == "killed" or (found["unit"] and not record["unit"]):
+            killed += found["outcome"] == "killed"
+            records[at] = found
+            mutants_report.add_generic(options.json, dict(generic, summary=summary(records)))
+    screen.line(f"{killed} of {hunted} changes killed that had lived")
+    return 0 if killed == hunted else 1
 
 
 def earlier(options):
@@ -365,7 +401,7 @@ def hunt_all(options, screen):
     met = Met(options.at)
     os.environ.update(met.environment(0))
     check_clean(tlsrig, build, kit, options, screen)
-    tree = mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip()
+    tree = tree_of(options)
     start, records = time.monotonic(), []
     for number, change in enumerate(changes):
         if options.budget and time.monotonic() - start >= options.budget:

@@ -33,14 +33,21 @@ def openssl(version, flavour, prefix, jobs):
 
 
 def gnutls(version, flavour, prefix, jobs):
-    # A patch of Debian's has made some sources of the autotools younger than what was made of them; what it changes is
-    # not built here, and the autotools need not be there.
+    # A patch of Debian's has made some sources of the autotools younger than what was made of them; the autotools need
+    # not be there.
     for names in (["aclocal.m4"], ["configure"], ["config.h.in", "Makefile.in"]):
         chosen = " -o ".join(f"-name {name}" for name in names).split()
         yield ["find", ".", "(", *chosen, ")", "-exec", "touch", "{}", "+"]
     yield ["./configure", f"--prefix={prefix}", f"--libdir={prefix}/lib", *GNUTLS_OPTIONS, f"CC={COMPILER}",
            f"CFLAGS={FLAVOURS[flavour]}"]
     yield ["make", f"-j{jobs}", "-C", "gl"]
+    if version == "3.7":
+        # What that patch adds: a module of gnulib, which the Makefile that is there does not know.
+        added = ("gl_linkedhash_list", "gl_list")
+        for name in added:
+            yield [COMPILER, *FLAVOURS[flavour].split(), "-fPIC", "-DHAVE_CONFIG_H", "-Igl", "-I.", "-c",
+                   f"gl/{name}.c", "-o", f"gl/{name}.o"]
+        yield ["ar", "qs", "gl/.libs/libgnu.a", *(f"gl/{name}.o" for name in added)]
     yield ["make", f"-j{jobs}", "-C", "lib", "install"]
 
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "fuzz/engine_nature.h"
 #include "fuzz/planted.h"
 #include "fuzz/psk_engine.h"
 #include "harness/engine/forwarding_engine.h"
@@ -41,6 +42,9 @@ class PlantedBefore final : public ForwardingEngine {
   std::expected<Need, Error> close_notify(CipherOut& out) override {
     return around("close_notify", [&] { return inner_->close_notify(out); });
   }
+  std::expected<Bytes, Error> session() override {
+    return around("session", [&] { return inner_->session(); });
+  }
 
  private:
   template <class Verb>
@@ -60,9 +64,14 @@ std::uint64_t code_of(const std::optional<Error>& error) {
   return error.has_value() ? static_cast<std::uint64_t>(error->code()) + 1 : 0;
 }
 
+template <class T>
+std::uint64_t code_of(const std::expected<T, Error>& answer) {
+  return answer.has_value() ? 0 : static_cast<std::uint64_t>(answer.error().code()) + 1;
+}
+
 std::string_view deed_name(PairDeed deed) {
-  constexpr std::array<std::string_view, pair_deeds> names{"step",  "send", "renegotiate", "update_keys",
-                                                           "close", "hear", "end"};
+  constexpr std::array<std::string_view, pair_deeds> names{
+      "step", "send", "renegotiate", "update_keys", "close", "hear", "end", "session", "again", "ask", "refuse"};
   return names[static_cast<std::size_t>(deed)];
 }
 
@@ -77,36 +86,140 @@ void Planting::before() {
   }
 }
 
-struct EnginePairs::Pairs {
-  std::vector<EnginePair> all;
+// One is a pair, what it is like, and the session that its client was last asked for.
+struct One {
+  Nature nature;
+  Bytes session;
+  std::unique_ptr<EnginePair> pair;
 };
 
+struct EnginePairs::Pairs {
+  Pairs(const PairsPlan& the_plan, Planting& the_planting, ViolationLog& the_log)
+      : plan(the_plan), planting(the_planting), log(the_log) {}
+
+  std::unique_ptr<TlsEngine> watched(std::unique_ptr<TlsEngine> engine, Role role, std::size_t number) {
+    const std::string where = std::string(role == Role::client ? "engine client " : "engine server ");
+    return std::make_unique<PlantedBefore>(planted_engine(std::move(engine)), planting, where + std::to_string(number),
+                                           log);
+  }
+
+  // asked calls what is no verb of an engine as PlantedBefore calls those.
+  template <class Call>
+  std::invoke_result_t<Call&> asked(const char* name, Call&& call) {
+    planting.before();
+    auto answer = call();
+    LibraryWatch::control_leaves();
+    HygieneProbe("backend", log).after(name);
+    return answer;
+  }
+
+  // of_its_nature makes engines of a pair; nothing if the library refuses one of them.
+  std::unique_ptr<EnginePair> of_its_nature(const Nature& nature, std::size_t number, const Bytes& resume) {
+    if (nature.client == nullptr || nature.server == nullptr) {
+      return nullptr;
+    }
+    EngineConfig config = nature.connect;
+    config.resume = resume;
+    auto client = asked("make_engine", [&] { return nature.client->make_engine(config); });
+    auto server = asked("make_engine", [&] { return nature.server->make_engine({}); });
+    if (!client.has_value() || !server.has_value()) {
+      return nullptr;
+    }
+    return paired(std::move(*client), std::move(*server), number);
+  }
+
+  std::unique_ptr<EnginePair> with_keys(std::size_t number) {
+    const auto engine = [&](Role role) {
+      return make_psk_engine({.library = plan.library,
+                              .role = role,
+                              .version = plan.tls13 ? TlsVersion::tls13 : TlsVersion::tls12,
+                              .renegotiation = true});
+    };
+    return paired(engine(Role::client), engine(Role::server), number);
+  }
+
+  std::unique_ptr<EnginePair> paired(std::unique_ptr<TlsEngine> client, std::unique_ptr<TlsEngine> server,
+                                     std::size_t number) {
+    PairKnobs knobs;
+    knobs.out_bytes_max = plan.out_bytes_max;
+    return std::make_unique<EnginePair>(watched(std::move(client), Role::client, number),
+                                        watched(std::move(server), Role::server, number), knobs);
+  }
+
+  const PairsPlan plan;
+  Planting& planting;
+  ViolationLog& log;
+  std::vector<One> all;
+};
+
+namespace {
+
+Bytes spoilt(Bytes session, std::size_t how) {
+  if (session.empty() || how == 0) {
+    return session;
+  }
+  if (how % 4 == 1) {
+    session.resize(how % session.size());
+  } else {
+    session[how % session.size()] ^= static_cast<std::uint8_t>(how);
+  }
+  return session;
+}
+
+// ask_verb calls one verb of a side whether or not it is its turn. Nothing that this says may reach the peer as data.
+std::uint64_t ask_verb(EnginePair& pair, Side side, std::size_t which) {
+  Bytes little(1);
+  return pair.call(side, [&](TlsEngine& engine, CipherOut& out) {
+    CipherOut no_room{MutableBytes()};
+    CipherOut& room = which / 8 % 2 == 0 ? out : no_room;
+    switch (which % 8) {
+      case 0:
+        return code_of(engine.handshake(room));
+      case 1:
+        return code_of(engine.write({}, room));
+      case 2:
+        return code_of(engine.read(MutableBytes(), room));
+      case 3:
+        return code_of(engine.renegotiate(room));
+      case 4:
+        return code_of(engine.update_keys(room));
+      case 5:
+        return code_of(engine.feed({}));
+      case 6:
+        return static_cast<std::uint64_t>(engine.facts().version) * 8 + engine.facts().resumed * 4U +
+               engine.facts().peer_verified * 2U + engine.facts().psk;
+      default:
+        return code_of(engine.close_notify(room));
+    }
+  });
+}
+
+}  // namespace
+
 EnginePairs::EnginePairs(const PairsPlan& plan, Planting& planting, ViolationLog& log)
-    : pairs_(std::make_unique<Pairs>()) {
-  const auto engine = [&](Role role, const std::string& where) {
-    auto made = make_psk_engine({.library = plan.library,
-                                 .role = role,
-                                 .version = plan.tls13 ? TlsVersion::tls13 : TlsVersion::tls12,
-                                 .renegotiation = true});
-    return std::make_unique<PlantedBefore>(planted_engine(std::move(made)), planting, where, log);
-  };
-  PairKnobs knobs;
-  knobs.out_bytes_max = plan.out_bytes_max;
-  for (std::size_t i = 0; i < plan.pairs; ++i) {
-    pairs_->all.emplace_back(engine(Role::client, "engine client " + std::to_string(i)),
-                             engine(Role::server, "engine server " + std::to_string(i)), knobs);
+    : pairs_(std::make_unique<Pairs>(plan, planting, log)) {
+  for (std::size_t number = 0; number < plan.pairs; ++number) {
+    One& one = pairs_->all.emplace_back();
+    if (plan.natures != nullptr) {
+      one.nature = nature_of(*plan.natures, plan.library);
+      one.pair = pairs_->of_its_nature(one.nature, number, {});
+    }
+    if (one.pair == nullptr) {
+      one.pair = pairs_->with_keys(number);
+    }
   }
 }
 
 EnginePairs::~EnginePairs() = default;
 
 Answer EnginePairs::act(std::size_t number, bool server, PairDeed deed, std::size_t amount, ByteView said) {
-  EnginePair& pair = pairs_->all[number];
+  One& one = pairs_->all[number];
+  EnginePair& pair = *one.pair;
   const Side side = server ? Side::server : Side::client;
-  bool moved = true;
+  std::uint64_t came = 1;
   switch (deed) {
     case PairDeed::step:
-      moved = pair.step(side);
+      came = pair.step(side);
       break;
     case PairDeed::send:
       pair.send(side, amount);
@@ -126,11 +239,31 @@ Answer EnginePairs::act(std::size_t number, bool server, PairDeed deed, std::siz
     case PairDeed::end:
       pair.cut(other(side));
       break;
+    case PairDeed::session: {
+      auto exported = pair.engine(side).session();
+      came = code_of(exported) * 2 + (exported.has_value() && !exported->empty());
+      one.session = exported.has_value() ? std::move(*exported) : std::move(one.session);
+      break;
+    }
+    case PairDeed::again: {
+      auto next = pairs_->of_its_nature(one.nature, number, spoilt(one.session, amount));
+      came = next != nullptr;
+      one.pair = next != nullptr ? std::move(next) : std::move(one.pair);
+      break;
+    }
+    case PairDeed::ask:
+      came = ask_verb(pair, side, amount);
+      break;
+    case PairDeed::refuse:
+      came = pairs_->asked("make_context", [&] {
+        return refusal_of(*find_backend(pairs_->plan.library), static_cast<std::uint8_t>(amount));
+      });
+      break;
   }
-  const PairEnd& end = pair.end(side);
+  const PairEnd& end = one.pair->end(side);
   return {.call = std::string(deed_name(deed)) + " of the " + (server ? "server" : "client") + " of pair " +
                   std::to_string(number),
-          .figures = {moved, end.handshake_done, end.written, end.received, end.clean_end, end.close_sent,
+          .figures = {came, end.handshake_done, end.written, end.received, end.clean_end, end.close_sent,
                       code_of(end.failure), code_of(end.refusal), static_cast<std::uint64_t>(end.last_need)}};
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/choices.h"
 #include "harness/base/bytes.h"
 #include "harness/oracle/violation.h"
 
@@ -43,10 +44,14 @@ enum class PairDeed : std::uint8_t {
   renegotiate,
   update_keys,
   close,
-  hear,  // bytes that its peer has not sent
-  end,   // its peer's stream ends
+  hear,     // bytes that its peer has not sent
+  end,      // its peer's stream ends
+  session,  // is exported, and kept
+  again,    // another connection of the same nature, by the session that is kept, spoilt as `amount` says
+  ask,      // one verb, due or not, that must do no harm; `amount` says which
+  refuse,   // a context or an engine that cannot be; `amount` says which
 };
-inline constexpr std::uint8_t pair_deeds = 7;
+inline constexpr std::uint8_t pair_deeds = 11;
 
 // PairsPlan is how many pairs there are, and what they are like.
 struct PairsPlan {
@@ -54,6 +59,7 @@ struct PairsPlan {
   std::size_t pairs = 2;
   bool tls13 = false;
   std::size_t out_bytes_max = 65536;  // room of each call
+  Choices* natures = nullptr;         // what the pairs are like; none: all alike, with pre-shared keys
 };
 
 // EnginePairs holds them. Each verb of an engine has `planting` in front of it, and behind it the error queue is asked

@@ -89,7 +89,8 @@ void call(Place& place, Choices& choices) {
     // Most of all they are driven on, or nothing would come of what is asked.
     const std::uint8_t which = choices.next() % 16;
     const auto deed = which < rig::pair_deeds ? static_cast<rig::PairDeed>(which) : rig::PairDeed::step;
-    const std::size_t amount = sizes[choices.next() % sizes.size()];
+    const std::uint8_t choice = choices.next();
+    const std::size_t amount = deed < rig::PairDeed::session ? sizes[choice % sizes.size()] : choice;
     const auto said = deed == rig::PairDeed::hear ? choices.literal(amount % 256) : rig::ByteView();
     place.answers.push_back(place.pairs.act(who / 2, who % 2 != 0, deed, amount, said));
   }
@@ -109,7 +110,8 @@ std::vector<Answer> run(rig::ByteView bytes, bool plants) {
     rig::EnginePairs pairs({.library = library,
                             .pairs = 2,
                             .tls13 = tls == rig::TlsChoice::tls13,
-                            .out_bytes_max = (first & 4) == 0 ? 65'536U : 100U},
+                            .out_bytes_max = (first & 4) == 0 ? 65'536U : 100U,
+                            .natures = (first & 8) == 0 ? nullptr : &choices},
                            planting, stand.log());
     Place place{.pairs = pairs, .stand = stand, .planting = planting, .answers = answers};
     stand.connect(stand.listen());

@@ -92,12 +92,13 @@ void enter_lab_or_end() {
   static_cast<void>(::sigaction(SIGALRM, &action, nullptr));
 }
 
-void on_one_thread(const std::function<void()>& body) {
+void on_one_thread(const std::function<void()>& body, std::vector<lab::Fault> faults) {
   const UnderWay under_way;
   lab::Options options;
   options.policy = lab::PolicyKind::none;
   options.crew = true;
   options.watchdog = false;
+  options.faults = std::move(faults);
   lab::run(options, body);
 }
 

@@ -6,7 +6,9 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "harness/lab/fault.h"
 #include "harness/scenario/scenario.h"
 #include "harness/scenario/verdict.h"
 #include "harness/subjects/subject.h"
@@ -18,7 +20,8 @@ namespace rig {
 void enter_lab_or_end();
 
 // on_one_thread runs `body` in the lab as the only thread of a run, whose randomness and clock are the same each time.
-void on_one_thread(const std::function<void()>& body);
+// `faults` strike in it.
+void on_one_thread(const std::function<void()>& body, std::vector<lab::Fault> faults = {});
 
 // is_blank says that there is no word in an input, as in the one that libFuzzer begins with. It is run by nobody: what
 // fails is to be left behind as a text.

@@ -6,12 +6,16 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "fuzz/choices.h"
 #include "fuzz/finding.h"
 #include "fuzz/lab_target.h"
+#include "harness/engine/identities.h"
+#include "harness/oracle/errno_table.h"
+#include "harness/scenario/app_door.h"
 #include "harness/subjects/subjects.h"
 
 namespace {
@@ -20,6 +24,9 @@ using rig::Choices;
 
 constexpr std::size_t calls_max = 64;
 constexpr std::size_t handles_max = 8;
+
+// Whether allocations of the layer fail in this run.
+bool memory_fails = false;
 
 // Value is one that an argument can have; a bad one must be refused.
 template <class T>
@@ -55,7 +62,8 @@ class Call {
 
   void judge(rig_status status) const {
     rig::demand(status >= RIG_OK && status <= RIG_INTERNAL, "a verb answered with a status that there is not");
-    rig::demand(!bad_ || status == RIG_INVALID_ARGUMENT, "a bad argument was not refused as one");
+    rig::demand(!bad_ || status == RIG_INVALID_ARGUMENT || (memory_fails && status == RIG_NO_MEMORY),
+                "a bad argument was not refused as one");
     if (status == RIG_OK || !with_error_) {
       return;
     }
@@ -93,23 +101,25 @@ struct Place {
   }
 };
 
-void expect_open(void* user) {
+void expect_open(void* user, const char* callback) {
+  const rig::CalledBack called_back("socket", callback);
   rig::demand(!static_cast<Seen*>(user)->closed, "a callback came after 'closed'");
 }
 
 constexpr rig_socket_callbacks counting{
-    .connected = [](void* user, const rig_error*) { expect_open(user); },
-    .data = [](void* user, const std::uint8_t*, std::size_t) { expect_open(user); },
-    .ended = [](void* user) { expect_open(user); },
-    .sent = [](void* user, std::uint64_t, std::size_t, const rig_error*) { expect_open(user); },
-    .writable = [](void* user) { expect_open(user); },
+    .connected = [](void* user, const rig_error*) { expect_open(user, "connected"); },
+    .data = [](void* user, const std::uint8_t*, std::size_t) { expect_open(user, "data"); },
+    .ended = [](void* user) { expect_open(user, "ended"); },
+    .sent = [](void* user, std::uint64_t, std::size_t, const rig_error*) { expect_open(user, "sent"); },
+    .writable = [](void* user) { expect_open(user, "writable"); },
     .closed =
         [](void* user, const rig_error*) {
-          expect_open(user);
+          expect_open(user, "closed");
           static_cast<Seen*>(user)->closed = true;
         }};
 
 constexpr rig_listener_callbacks accepting{.accepted = [](void* user, rig_socket* socket) {
+  const rig::CalledBack called_back("listener", "accepted");
   Place& place = *static_cast<Place*>(user);
   place.sockets.push_back(std::make_unique<Seen>(Seen{&place, socket, false}));
   place.subject.adopt(socket, &counting, place.sockets.back().get());
@@ -117,6 +127,11 @@ constexpr rig_listener_callbacks accepting{.accepted = [](void* user, rig_socket
 
 const char* const key_text = "no PEM at all";
 constexpr std::array<std::uint8_t, 16> key{1, 2, 3, 4};
+
+// text_or is no text most of the time, else one that is none or the right one.
+const char* text_or(std::uint8_t choice, const std::string& right) {
+  return choice % 8 == 1 ? key_text : choice % 8 == 2 ? right.c_str() : nullptr;
+}
 
 void create_context(Place& place, Choices& choices) {
   Call call(choices);
@@ -132,9 +147,11 @@ void create_context(Place& place, Choices& choices) {
   }
   config.verify_peer = choices.next() % 2;
   config.allow_renegotiation = choices.next() % 2;
-  config.ca_pem = choices.next() % 2 != 0 ? key_text : nullptr;
-  config.certificate_pem = choices.next() % 8 == 1 ? key_text : nullptr;
-  config.private_key_pem = choices.next() % 8 == 1 ? key_text : nullptr;
+  static const rig::Credentials server = rig::credentials(rig::Identity::server);
+  const std::uint8_t anchors = choices.next();
+  config.ca_pem = anchors % 2 != 0 ? key_text : anchors % 4 == 2 ? rig::ca_pem().c_str() : nullptr;
+  config.certificate_pem = text_or(choices.next(), server.certificate_chain_pem);
+  config.private_key_pem = text_or(choices.next(), server.private_key_pem);
   if ((config.certificate_pem == nullptr) != (config.private_key_pem == nullptr)) {
     call.spoil();
   }
@@ -328,7 +345,7 @@ void turn(Place& place, Choices& choices) {
   call.judge(place.subject.loop_turn(call.often(place.loop), timeout_us, call.error()));
 }
 
-void give_back(Place& place) {
+void give_back(Place& place, bool faulty) {
   const rig_subject& subject = place.subject;
   for (rig_listener* const listener : place.listeners) {
     subject.listener_close(listener);
@@ -341,7 +358,7 @@ void give_back(Place& place) {
   rig_loop_counts counts{};
   for (int turns = 0; turns < 100; ++turns) {
     rig_error error{};
-    rig::demand(subject.loop_turn(place.loop, 0, &error) == RIG_OK, "a loop does not turn");
+    rig::demand(subject.loop_turn(place.loop, 0, &error) == RIG_OK || faulty, "a loop does not turn");
     subject.loop_counts(place.loop, &counts);
   }
   rig::demand(counts.listeners + counts.connecting + counts.handshaking + counts.open + counts.closing +
@@ -357,18 +374,43 @@ void give_back(Place& place) {
   }
 }
 
-void run(rig::ByteView bytes) {
+// In some runs a call of the system fails for a reason that the errno table has, or the layer finds no memory.
+std::vector<rig::lab::Fault> faults_of(Choices& choices, bool of_memory) {
+  if (of_memory) {
+    const std::uint64_t nth = 1 + choices.wide() % 2048U;
+    return {{.kind = rig::lab::FaultKind::no_memory, .connection = {}, .nth = nth, .sticky = choices.next() % 2 != 0}};
+  }
+  const auto rows = rig::errno_rows();
+  const rig::ErrnoRow& row = rows[choices.next() % rows.size()];
+  const std::uint64_t nth = 1 + choices.next() % 16U;
+  const auto op = rig::lab::op_from_word(rig::call_name(row.call));
+  if (!op.has_value()) {
+    return {};
+  }
+  return {{.kind = rig::lab::FaultKind::error, .connection = {}, .op = *op, .nth = nth, .amount = row.number}};
+}
+
+void run(Choices choices, bool fast_track, bool faulty) {
   const auto house = rig::find_subject("house");
   rig::demand(house.has_value(), "there is no house");
-  Place place{.subject = **house, .loop = nullptr, .contexts = {}, .listeners = {}, .sockets = {}};
-  Choices choices(bytes);
-  const rig_loop_config config{.poller = RIG_POLLER_EPOLL, .fast_track = choices.next() % 2U};
-  rig::demand(place.subject.loop_create(&config, &place.loop, nullptr) == RIG_OK, "there is no loop");
+  rig::ViolationLog log;
+  Place place{
+      .subject = rig::through_app_door(**house, log), .loop = nullptr, .contexts = {}, .listeners = {}, .sockets = {}};
+  const rig_loop_config config{.poller = RIG_POLLER_EPOLL, .fast_track = fast_track ? 1U : 0U};
+  const rig_status status = place.subject.loop_create(&config, &place.loop, nullptr);
+  rig::demand(status == RIG_OK || faulty, "there is no loop");
+  if (status != RIG_OK) {
+    return;
+  }
   constexpr std::array verbs{create_loop, create_context, listen, connect, send, act, destroy, ask, turn};
   for (std::size_t calls = 0; calls < calls_max && choices.left(); ++calls) {
     verbs[choices.next() % verbs.size()](place, choices);
   }
-  give_back(place);
+  give_back(place, faulty);
+  if (log.count() > 0) {
+    const rig::Violation violation = log.kept().front();
+    rig::found(std::string(rig::law_name(violation.law)) + ", " + violation.where + ": " + violation.message);
+  }
 }
 
 }  // namespace
@@ -384,6 +426,12 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  rig::on_one_thread([data, size] { run({data, size}); });
+  Choices choices({data, size});
+  const std::uint8_t first = choices.next();
+  // What lies below GnuTLS writes to a null pointer, or ends the process (reports/findings/0013).
+  memory_fails = (first & 4) != 0 && rig::fuzz_backend() != "gnutls";
+  const bool faulty = memory_fails || (first & 2) != 0;
+  const auto faults = faulty ? faults_of(choices, memory_fails) : std::vector<rig::lab::Fault>();
+  rig::on_one_thread([=] { run(choices, (first & 1) != 0, faulty); }, faults);
   return 0;
 }
