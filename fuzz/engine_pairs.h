@@ -49,9 +49,10 @@ enum class PairDeed : std::uint8_t {
   session,  // is exported, and kept
   again,    // another connection of the same nature, by the session that is kept, spoilt as `amount` says
   ask,      // one verb, due or not, that must do no harm; `amount` says which
+  settle,   // both sides make the calls that are due, until none is
   refuse,   // a context or an engine that cannot be; `amount` says which
 };
-inline constexpr std::uint8_t pair_deeds = 11;
+inline constexpr std::uint8_t pair_deeds = 12;
 
 // PairsPlan is how many pairs there are, and what they are like.
 struct PairsPlan {

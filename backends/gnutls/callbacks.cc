@@ -204,7 +204,12 @@ int GnutlsEngine::on_identity(ByteView identity, gnutls_datum_t& key) noexcept {
   return 0;
 }
 
+// A failure within the first handshake is told when that comes back: a server of GnuTLS 3.7 that cannot log the early
+// secrets of a pre-shared key frees the key twice (reports/findings/0041).
 int GnutlsEngine::on_secret(const char* label, ByteView secret) noexcept {
+  if (hook_failure_.has_value()) {
+    return handshake_done_ ? -1 : 0;
+  }
   try {
     gnutls_datum_t client_random{};
     gnutls_session_get_random(session_.get(), &client_random, nullptr);
@@ -220,7 +225,8 @@ int GnutlsEngine::on_secret(const char* label, ByteView secret) noexcept {
   } catch (...) {
     hook_failure_ = Error(Code::internal, "the key log threw an exception");
   }
-  return -1;
+  hook_alert_ = GNUTLS_A_INTERNAL_ERROR;
+  return handshake_done_ ? -1 : 0;
 }
 
 void GnutlsEngine::on_client_hello(const gnutls_datum_t& message) noexcept {

@@ -237,6 +237,7 @@ enum class Whim : std::uint8_t {
   none,
   blind,     // its contexts check nobody
   generous,  // it gives and takes tickets whatever it was told
+  unshaken,  // it takes no notice of a key log that fails
   lax,       // where a context cannot be, it makes another one
   wordy,     // its version is a sentence
   alarmed,   // it tells of entries that nobody has left
@@ -265,6 +266,15 @@ class PlantedBackend final : public Backend {
     }
     if (whim_ == Whim::generous) {
       changed.session_tickets = true;
+    }
+    if (whim_ == Whim::unshaken && config.key_log) {
+      changed.key_log = [log = config.key_log](std::string_view line) {
+        try {
+          log(line);
+        } catch (...) {
+          return;
+        }
+      };
     }
     if (whim_ == Whim::lax && !inner_.make_context(config).has_value()) {
       changed = ContextConfig{};
@@ -359,6 +369,7 @@ void register_canaries() {
       {"says_a_large_curve", "a_curve_that_costs_little", Auth::certificate, plant<SaysALargeCurve>},
       {"gives_tickets", "resumption_switched_off", Auth::certificate, plant<ForwardingEngine>, Whim::generous},
       {"checks_no_odd_name", "odd_names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
+      {"takes_no_notice_of_its_key_log", "a_key_log_that_fails", Auth::psk, plant<ForwardingEngine>, Whim::unshaken},
       {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_keys_of_any_length", "the_longest_keys_work", Auth::psk, plant<ForwardingEngine>, Whim::lax},

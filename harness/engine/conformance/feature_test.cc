@@ -1,7 +1,9 @@
 // ALPN, resumption, key log, key updates: where a backend declares them they work, elsewhere they are refused in words.
 #include <algorithm>
 #include <map>
+#include <new>
 #include <regex>
+#include <stdexcept>
 
 #include "harness/engine/conformance/kit.h"
 
@@ -232,6 +234,26 @@ void key_log(const Cell& cell) {
 }
 
 // start_key_update runs the verb to its end, as a layer does.
+// a_key_log_that_fails: it is the app's, and a connection whose keys could not be logged is not to be had.
+void a_key_log_that_fails(const Cell& cell) {
+  for (const Side side : {Side::client, Side::server}) {
+    for (const bool no_memory : {false, true}) {
+      SCOPED_TRACE(std::string(side == Side::client ? "client" : "server") + (no_memory ? " without memory" : ""));
+      Setup setup = default_setup(cell);
+      setup.context(side).key_log = [no_memory](std::string_view) {
+        if (no_memory) {
+          throw std::bad_alloc();
+        }
+        throw std::runtime_error("the disk is full");
+      };
+      EnginePair pair = connect(cell, setup);
+      EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
+      expect_failure(pair, side, {no_memory ? Code::no_memory : Code::internal});
+      expect_dead(pair, side);
+    }
+  }
+}
+
 void start_key_update(EnginePair& pair, Side starter) {
   pair.update_keys(starter);
   settle(pair);
@@ -358,6 +380,7 @@ void register_feature_tests() {
   add_cell_test("unreadable_session_is_invalid", where(certificates, &Capabilities::resumption),
                 unreadable_session_is_invalid);
   add_cell_test("key_log", where(cells(), &Capabilities::key_log), key_log);
+  add_cell_test("a_key_log_that_fails", where(cells(), &Capabilities::key_log), a_key_log_that_fails);
   add_cell_test("key_updates", tls13, key_updates);
   add_cell_test("key_updates_in_flight", where(tls13, &Capabilities::update_keys), key_updates_in_flight);
   add_cell_test("key_updates_need_tls13", tls12, key_updates_need_tls13);
