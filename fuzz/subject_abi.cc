@@ -337,6 +337,9 @@ void ask(Place& place, Choices& choices) {
     rig_socket_info info{};
     place.subject.info(socket, &info);
   }
+  rig_loop_counts counts{};
+  place.subject.loop_counts(place.loop, &counts);
+  rig::demand(counts.listeners == place.listeners.size(), "a loop has more or fewer listeners than were opened");
 }
 
 void turn(Place& place, Choices& choices) {

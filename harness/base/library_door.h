@@ -42,6 +42,7 @@ enum class DoorOutcome : std::uint8_t {
   end,         // close_notify has been read
   fatal,       // the session is lost, and the library says why
   broken,      // the session is lost with its transport, and the library says nothing
+  given_up,    // the peer declined the later handshake that was under way: the session goes on as it was before
   other,       // what concerns no law: a refusal, a wait for something else
 };
 

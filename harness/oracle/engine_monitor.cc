@@ -256,7 +256,9 @@ void EngineMonitor::learn(Session& session, const DoorCall& call, const DoorRetu
   if (Recent* const recent = asked_at_wait ? recent_.make(call.thread) : nullptr; recent != nullptr) {
     recent->add(session.key);
   }
-  if (call.verb == DoorVerb::handshake) {
+  if (result.outcome == DoorOutcome::given_up) {
+    session.handshake_done = session.shaken;
+  } else if (call.verb == DoorVerb::handshake) {
     session.handshake_done = result.outcome == DoorOutcome::done;
     session.shaken = session.shaken || session.handshake_done;
   } else if (call.verb == DoorVerb::write) {

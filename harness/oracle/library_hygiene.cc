@@ -147,7 +147,8 @@ void LibraryHygiene::classified(Ambient& state, const DoorCall& call, DoorOutcom
     return;
   }
   state.failure = {};
-  if (failure.stale && !is_failure(failure.truth) && failure.truth != DoorOutcome::other && is_failure(answer)) {
+  if (failure.stale && !is_failure(failure.truth) && failure.truth != DoorOutcome::given_up &&
+      failure.truth != DoorOutcome::other && is_failure(answer)) {
     if (sites_.first(Law::h2_nothing_believed, failure.caller)) {
       const bool planted = state.planted.number != 0 && state.known == state.planted;
       const std::string origin = planted ? "planted by tlsrig when control came back to the layer"

@@ -22,6 +22,8 @@ const char* outcome_words(DoorOutcome outcome) {
       return "failed";
     case DoorOutcome::broken:
       return "lost its transport";
+    case DoorOutcome::given_up:
+      return "was declined by the peer";
     case DoorOutcome::other:
       break;
   }

@@ -27,6 +27,7 @@ RIG_BEHIND(gnutls_record_uncork);
 RIG_BEHIND(gnutls_bye);
 
 // What the door asks for itself.
+RIG_BEHIND(gnutls_alert_get);
 RIG_BEHIND(gnutls_error_is_fatal);
 RIG_BEHIND(gnutls_record_get_direction);
 RIG_BEHIND(gnutls_record_check_pending);
@@ -70,6 +71,8 @@ DoorOutcome outcome_of(gnutls_session_t session, DoorVerb verb, long result) {
     case GNUTLS_E_GOT_APPLICATION_DATA:
     case GNUTLS_E_UNEXPECTED_PACKET:
       return DoorOutcome::other;
+    case GNUTLS_E_WARNING_ALERT_RECEIVED:
+      return behind_gnutls_alert_get(session) == GNUTLS_A_NO_RENEGOTIATION ? DoorOutcome::given_up : DoorOutcome::other;
     default:
       return behind_gnutls_error_is_fatal(code) != 0 ? DoorOutcome::fatal : DoorOutcome::other;
   }

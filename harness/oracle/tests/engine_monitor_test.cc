@@ -226,6 +226,21 @@ TEST_F(EngineMonitorTest, E3_AShutdownInAHandshakeIsReported) {
   EXPECT_EQ(laws(log_), "E3 E3");
 }
 
+TEST_F(EngineMonitorTest, E3_AShutdownAfterAHandshakeThatThePeerDeclinedIsSilentUnlessItWasTheFirst) {
+  library_ = TlsLibrary::gnutls;
+  call(made(create));
+  call(made(handshake));
+  call(made(handshake), want_read);
+  call(made(handshake), given_up);
+  call(made(shutdown));
+  EXPECT_EQ(laws(log_), "");
+  call(made(create));
+  call(made(handshake), want_read);
+  call(made(handshake), given_up);
+  call(made(shutdown));
+  EXPECT_EQ(laws(log_), "E3");
+}
+
 TEST_F(EngineMonitorTest, E3_AWriteToGnutlsBeforeItHasShakenHandsIsReported) {
   library_ = TlsLibrary::gnutls;
   call(made(write));

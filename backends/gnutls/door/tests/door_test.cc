@@ -122,6 +122,18 @@ TEST(GnutlsDoor, E3_AGoodbyeInAHandshakeIsReported) {
   EXPECT_EQ(pair.broken(), "E3");
 }
 
+TEST(GnutlsDoor, E3_AGoodbyeAfterARenegotiationThatWasDeclinedIsNot) {
+  RawPair pair;
+  pair.shake_hands();
+  EXPECT_EQ(gnutls_handshake(pair.client()), GNUTLS_E_AGAIN);
+  char byte = 0;
+  EXPECT_EQ(gnutls_record_recv(pair.server(), &byte, 1), GNUTLS_E_REHANDSHAKE);
+  EXPECT_EQ(gnutls_alert_send(pair.server(), GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION), 0);
+  EXPECT_EQ(gnutls_handshake(pair.client()), GNUTLS_E_WARNING_ALERT_RECEIVED);
+  EXPECT_EQ(gnutls_bye(pair.client(), GNUTLS_SHUT_WR), 0);
+  EXPECT_EQ(pair.broken(), "");
+}
+
 TEST(GnutlsDoor, E3_DataThatIsSentInTheFirstHandshakeIsReported) {
   RawPair pair;
   EXPECT_EQ(gnutls_handshake(pair.client()), GNUTLS_E_AGAIN);
