@@ -58,6 +58,10 @@ std::optional<rig::Outcomes> outcomes_on(rig::Scenario scenario, std::string_vie
     const auto found = verdict.counters.find(counter);
     outcomes[counter] = std::to_string(found != verdict.counters.end() ? found->second : 0);
   }
+  // Each piece of data is echoed as an op of its own, and how many pieces there are is the library's affair.
+  if (std::ranges::count(scenario.reactions, rig::Verb::echo, &rig::Reaction::verb) > 0) {
+    outcomes.erase("ops");
+  }
   return outcomes;
 }
 
