@@ -185,7 +185,7 @@ std::uint64_t settle(EnginePair& pair) {
 // ask_verb calls one verb of a side whether or not it is its turn. What is written here is not what the pair counts on:
 // the streams are compared by nobody.
 std::uint64_t ask_verb(EnginePair& pair, Side side, std::size_t which) {
-  Bytes little(1);
+  const ByteView little = position_coded(side, pair.end(side).written, 1);  // what waits is offered again as it was
   return pair.call(side, [&](TlsEngine& engine, CipherOut& out) {
     CipherOut no_room{MutableBytes()};
     CipherOut& room = which / 8 % 2 == 0 ? out : no_room;
@@ -193,7 +193,7 @@ std::uint64_t ask_verb(EnginePair& pair, Side side, std::size_t which) {
       case 0:
         return code_of(engine.handshake(room));
       case 1:
-        return code_of(engine.write(which / 16 % 2 == 0 ? ByteView() : ByteView(little), room));
+        return code_of(engine.write(which / 16 % 2 == 0 ? ByteView() : little, room));
       case 2:
         return code_of(engine.read(MutableBytes(), room));
       case 3:
