@@ -331,25 +331,39 @@ def summary(records):
             "cpu_seconds_95": mutants_report.quantile(times, 95)}
 
 
-def check_clean(tlsrig, build, kit, options, screen):
-    """With no change switched on all must be green."""
-    control = mutants_run.Hunt([], None, options.jobs, screen.status)
-    control.go(tlsrig, "house", None, options.each, turns=TURNS)
-    failed = control.first["sentence"] if control.first else None
-    for room in ROOMS:
-        for _, _, ask in behind_the_suites(room, build, kit, options):
-            failed = failed or ask()[0]
-        failed = failed or ask_units(options, build, room)
-    if failed:
-        raise mutants_copy.BuildFailed(f"with no change switched on the suites are not green: {failed}")
+class Stand:
+    """Stand is the built copy with all that is asked of a change. It is made when everything is green with none on."""
+
+    def __init__(self, options, screen):
+        self.options, self.screen, self.loom = options, screen, Loom(options)
+        self.tlsrig, self.build = self.loom.build(screen.status)
+        self.kit = Kit(os.path.join(self.build, CONFORMANCE), options.jobs)
+        self.met = Met(options.at)
+        os.environ.update(self.met.environment(0))
+        self.tree = mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip()
+        self.check_clean()
+
+    def check_clean(self):
+        control = mutants_run.Hunt([], None, self.options.jobs, self.screen.status)
+        control.go(self.tlsrig, "house", None, self.options.each, turns=TURNS)
+        failed = control.first["sentence"] if control.first else None
+        for room in ROOMS:
+            for _, _, ask in behind_the_suites(room, self.build, self.kit, self.options):
+                failed = failed or ask()[0]
+            failed = failed or ask_units(self.options, self.build, room)
+        if failed:
+            raise mutants_copy.BuildFailed(f"with no change switched on the suites are not green: {failed}")
+
+    def hunt(self, change, **more):
+        """The record of one change, with its suites' and its tests' word."""
+        record = hunt_one(change, self.tlsrig, self.build, self.kit, self.met, self.options, self.screen)
+        record = dict(record, tree=self.tree, **more)
+        tell(record, self.screen)
+        return record
 
 
 def same(record, change, keys=("number", "file", "line", "operator", "text")):
     return all(record.get(key) == value for key, value in blank(change).items() if key in keys)
-
-
-def tree_of(options):
-    return mutants_copy.command(["git", "rev-parse", "--short", "HEAD"], options.root).strip()
 
 
 def hunt_elsewhere(options, screen):
@@ -359,23 +373,17 @@ def hunt_elsewhere(options, screen):
     if not generic or generic["seed"] != options.seed:
         raise mutants_copy.BuildFailed(f"--prefix needs --json with a round of seed {options.seed}: it goes on with "
                                        "what lived there")
-    loom = Loom(options)
-    tlsrig, build = loom.build(screen.status)
-    kit = Kit(os.path.join(build, CONFORMANCE), options.jobs)
-    met = Met(options.at)
-    os.environ.update(met.environment(0))
-    check_clean(tlsrig, build, kit, options, screen)
+    stand = Stand(options, screen)
     rooms = tuple(f"backends/{name}/" for name in options.backends.split(",")) if options.backends else ("",)
     records, killed, hunted = generic["changes"], 0, 0
     for at, record in enumerate(records):
-        change = next((change for change in loom.taken
+        change = next((change for change in stand.loom.taken
                        if same(record, change, ("file", "line", "operator", "text"))), None)
         if record["outcome"] == "killed" or change is None or not change.path.startswith(rooms):
             continue
         hunted += 1
-        found = dict(hunt_one(change, tlsrig, build, kit, met, options, screen), number=record["number"],
-                     tree=tree_of(options), prefix=[os.path.basename(one) for one in options.prefix.split(";")])
-        tell(found, screen)
+        found = stand.hunt(change, number=record["number"],
+                           prefix=[os.path.basename(one) for one in options.prefix.split(";")])
         if found["outcome"] == "killed" or (found["unit"] and not record["unit"]):
             killed += found["outcome"] == "killed"
             records[at] = found
@@ -392,16 +400,11 @@ def earlier(options):
 
 
 def hunt_all(options, screen):
-    loom = Loom(options)
     known = earlier(options)
-    tlsrig, build = loom.build(screen.status)
-    kit = Kit(os.path.join(build, CONFORMANCE), options.jobs)
+    stand = Stand(options, screen)
+    loom = stand.loom
     changes = sorted(loom.taken, key=lambda change: change.number)[:options.draw]
     screen.line(f"{len(changes)} changes of {len(loom.possible)} possible ones; {loom.dropped} did not compile")
-    met = Met(options.at)
-    os.environ.update(met.environment(0))
-    check_clean(tlsrig, build, kit, options, screen)
-    tree = tree_of(options)
     start, records = time.monotonic(), []
     for number, change in enumerate(changes):
         if options.budget and time.monotonic() - start >= options.budget:
@@ -409,13 +412,10 @@ def hunt_all(options, screen):
             break
         screen.head = f"[{number + 1}/{len(changes)}]"
         record = next((record for record in known if same(record, change)), None)
-        if record is None:
-            record = dict(hunt_one(change, tlsrig, build, kit, met, options, screen), tree=tree)
-            tell(record, screen)
-        records.append(record)
+        records.append(record or stand.hunt(change))
         if options.json:
             mutants_report.add_generic(options.json, {
-                "tree": tree, "seed": options.seed, "each": options.each, "possible": len(loom.possible),
+                "tree": stand.tree, "seed": options.seed, "each": options.each, "possible": len(loom.possible),
                 "drawn": len(changes), "dropped": loom.dropped, "changes": records, "summary": summary(records)})
     found = summary(records)
     units = f"; the rooms' own unit tests mind {found['unit']} of them" if options.units else ""

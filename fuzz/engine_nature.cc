@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -101,9 +101,14 @@ ContextConfig complete(Role role) {
   return config;
 }
 
-ContextConfig keyed(std::size_t identity_bytes, std::size_t key_bytes) {
+// Lengths are those of an identity and its key.
+using Lengths = std::pair<std::size_t, std::size_t>;
+constexpr std::array<Lengths, 6> lengths{{{0, 16}, {8, 0}, {8, 16}, {8, 100'000}, {100'000, 16}, {8, 300}}};
+
+ContextConfig keyed(Role role, const Lengths& bytes) {
   ContextConfig config;
-  config.psk = Psk{.identity = std::string(identity_bytes, 'i'), .key = Bytes(key_bytes, 7)};
+  config.role = role;
+  config.psk = Psk{.identity = std::string(bytes.first, 'i'), .key = Bytes(bytes.second, 7)};
   return config;
 }
 
@@ -141,10 +146,7 @@ constexpr std::array<Change, 19> changes{
     [](ContextConfig& c) { c.key_log = [](std::string_view) {}; },
 };
 
-constexpr std::array<std::pair<std::size_t, std::size_t>, 6> lengths{
-    {{0, 16}, {8, 0}, {8, 16}, {8, 100'000}, {100'000, 16}, {8, 300}}};
-
-std::optional<Error> engine_refusal(const Context& context, std::uint8_t choice) {
+std::optional<Error> engine_refusal(const Context& context, std::size_t choice) {
   static const std::array<EngineConfig, 8> asked{{{.host = "", .resume = {}},
                                                   {.host = std::string("local\0host", 10), .resume = {}},
                                                   {.host = std::string(256, 'a'), .resume = {}},
@@ -155,10 +157,6 @@ std::optional<Error> engine_refusal(const Context& context, std::uint8_t choice)
                                                   {.host = "localhost", .resume = {}}}};
   const auto engine = context.make_engine(asked[choice % asked.size()]);
   return engine.has_value() ? std::nullopt : std::optional(engine.error());
-}
-
-std::uint64_t number(const std::optional<Error>& error) {
-  return error.has_value() ? static_cast<std::uint64_t>(error->code()) + 1 : 0;
 }
 
 }  // namespace
@@ -185,21 +183,20 @@ Nature nature_of(Choices& choices, const std::string& library) {
   return nature;
 }
 
-std::uint64_t refusal_of(Backend& backend, std::uint8_t choice) {
+std::optional<Error> refusal_of(Backend& backend, std::uint8_t choice) {
   const Role role = choice % 2 != 0 ? Role::server : Role::client;
-  std::uint8_t which = choice / 2;
-  ContextConfig config = complete(role);
+  const std::size_t which = choice / 2U;
+  const bool of_keys = which >= changes.size() && which - changes.size() < lengths.size();
+  ContextConfig config = of_keys ? keyed(role, lengths[which - changes.size()]) : complete(role);
   if (which < changes.size()) {
     changes[which](config);
-  } else if ((which = static_cast<std::uint8_t>(which - changes.size())) < lengths.size()) {
-    config = keyed(lengths[which].first, lengths[which].second);
-    config.role = role;
-  } else {
-    const auto context = backend.make_context(config);
-    return context.has_value() ? number(engine_refusal(**context, which)) : number(context.error());
   }
   const auto context = backend.make_context(config);
-  return context.has_value() ? 0 : number(context.error());
+  if (!context.has_value()) {
+    return context.error();
+  }
+  const std::size_t before = changes.size() + lengths.size();
+  return which < before ? std::nullopt : engine_refusal(**context, which - before);
 }
 
 }  // namespace rig

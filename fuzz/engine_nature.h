@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fuzz/choices.h"
@@ -19,12 +19,10 @@ struct Nature {
 };
 
 // nature_of takes a handful of choices: keys or certificates, names, who is checked, protocols, tickets, versions, who
-// logs keys. A library's contexts are made once in a process. `logs` counts lines; a key log throws now and then.
-// Thread: one.
+// logs keys, and whether that log throws. Contexts are kept for the next input that asks for the same. Thread: one.
 Nature nature_of(Choices& choices, const std::string& library);
 
-// refusal_of asks `backend` for the context, or for the engine, that `choice` describes, most of which cannot be, and
-// answers the class of the refusal plus 1, or 0.
-std::uint64_t refusal_of(Backend& backend, std::uint8_t choice);
+// refusal_of asks `backend` for the context, or for the engine, that `choice` describes, most of which cannot be.
+std::optional<Error> refusal_of(Backend& backend, std::uint8_t choice);
 
 }  // namespace rig

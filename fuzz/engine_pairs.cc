@@ -18,6 +18,16 @@
 namespace rig {
 namespace {
 
+// called has something planted before the call, and asks what was left behind it.
+template <class Call>
+std::invoke_result_t<Call&> called(Planting& planting, const HygieneProbe& probe, const char* name, Call& call) {
+  planting.before();
+  auto answer = call();
+  LibraryWatch::control_leaves();
+  probe.after(name);
+  return answer;
+}
+
 // PlantedBefore is an engine in front of whose verbs something is planted, and behind which nothing may be left.
 class PlantedBefore final : public ForwardingEngine {
  public:
@@ -49,11 +59,7 @@ class PlantedBefore final : public ForwardingEngine {
  private:
   template <class Verb>
   std::invoke_result_t<Verb&> around(const char* name, Verb&& verb) {
-    planting_.before();
-    auto answer = verb();
-    LibraryWatch::control_leaves();
-    probe_.after(name);
-    return answer;
+    return called(planting_, probe_, name, verb);
   }
 
   Planting& planting_;
@@ -66,7 +72,7 @@ std::uint64_t code_of(const std::optional<Error>& error) {
 
 template <class T>
 std::uint64_t code_of(const std::expected<T, Error>& answer) {
-  return answer.has_value() ? 0 : static_cast<std::uint64_t>(answer.error().code()) + 1;
+  return code_of(answer.has_value() ? std::nullopt : std::optional(answer.error()));
 }
 
 std::string_view deed_name(PairDeed deed) {
@@ -104,14 +110,10 @@ struct EnginePairs::Pairs {
                                            log);
   }
 
-  // asked calls what is no verb of an engine as PlantedBefore calls those.
+  // asked calls what is no verb of an engine.
   template <class Call>
   std::invoke_result_t<Call&> asked(const char* name, Call&& call) {
-    planting.before();
-    auto answer = call();
-    LibraryWatch::control_leaves();
-    HygieneProbe("backend", log).after(name);
-    return answer;
+    return called(planting, HygieneProbe("backend", log), name, call);
   }
 
   // of_its_nature makes engines of a pair; nothing if the library refuses one of them.
@@ -275,9 +277,9 @@ Answer EnginePairs::act(std::size_t number, bool server, PairDeed deed, std::siz
       came = settle(pair);
       break;
     case PairDeed::refuse:
-      came = pairs_->asked("make_context", [&] {
+      came = code_of(pairs_->asked("make_context", [&] {
         return refusal_of(*find_backend(pairs_->plan.library), static_cast<std::uint8_t>(amount));
-      });
+      }));
       break;
   }
   const PairEnd& end = one.pair->end(side);

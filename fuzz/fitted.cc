@@ -138,8 +138,7 @@ void fit_key_updates(Scenario& scenario) {
   std::erase_if(scenario.reactions, [&](const Reaction& reaction) { return is_beyond(reaction.verb, 1); });
 }
 
-// A client of mbedTLS takes the server's request that crosses its own ClientHello for a wrong ServerHello
-// (reports/findings/0040): where the client renegotiates, the server does not.
+// Where the client renegotiates and the server's requests may not cross that, the server asks for none.
 void fit_renegotiations(Scenario& scenario, std::string_view backend) {
   const auto renegotiates = [](const auto& one) { return one.verb == Verb::renegotiate; };
   const bool client_does =
@@ -150,7 +149,7 @@ void fit_renegotiations(Scenario& scenario, std::string_view backend) {
       std::ranges::any_of(scenario.reactions, [&](const Reaction& reaction) {
         return reaction.side == Side::client && renegotiates(reaction);
       });
-  if (backend != "mbedtls" || !client_does) {
+  if (requests_may_cross(backend) || !client_does) {
     return;
   }
   for (Thread& thread : scenario.threads) {
@@ -357,6 +356,10 @@ bool is_calm(const Scenario& scenario) {
          settings.queue_bytes == 0 && scenario.cell.poller != PollerChoice::select && !scenario.lab.random_faults &&
          std::ranges::all_of(scenario.reactions, calm) && std::ranges::all_of(scenario.threads, calm) &&
          std::ranges::all_of(scenario.lab.faults, calm);
+}
+
+bool requests_may_cross(std::string_view library) {
+  return library != "mbedtls";
 }
 
 Scenario opening(std::string_view backend) {

@@ -47,6 +47,10 @@ Scenario opening(std::string_view backend);
 // read as the same scenario again, and fitted() leaves that as it is.
 Scenario fitted(Scenario scenario, std::string_view backend);
 
+// requests_may_cross says that a client with `library` ignores the server's request to renegotiate where it has begun
+// by itself, as it must. One of mbedTLS takes it for a wrong ServerHello (reports/findings/0040).
+bool requests_may_cross(std::string_view library);
+
 // is_calm says that nothing in the scenario may keep anything from working: nobody closes, pauses, resets or aligns, no
 // fault lets a call fail for good; deadlines are not looked at. A calm run that hangs, or in which an op fails, has
 // found something.

@@ -102,6 +102,13 @@ void on_one_thread(const std::function<void()>& body, std::vector<lab::Fault> fa
   lab::run(options, body);
 }
 
+void found_if_broken(const ViolationLog& log) {
+  if (log.count() > 0) {
+    const Violation violation = log.kept().front();
+    found(std::string(law_name(violation.law)) + ", " + violation.where + ": " + violation.message);
+  }
+}
+
 bool is_blank(const std::uint8_t* data, std::size_t size) {
   return std::string_view(reinterpret_cast<const char*>(data), size).find_first_not_of(" \n") == std::string_view::npos;
 }

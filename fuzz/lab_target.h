@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/lab/fault.h"
+#include "harness/oracle/violation.h"
 #include "harness/scenario/scenario.h"
 #include "harness/scenario/verdict.h"
 #include "harness/subjects/subject.h"
@@ -22,6 +23,9 @@ void enter_lab_or_end();
 // on_one_thread runs `body` in the lab as the only thread of a run, whose randomness and clock are the same each time.
 // `faults` strike in it.
 void on_one_thread(const std::function<void()>& body, std::vector<lab::Fault> faults = {});
+
+// found_if_broken calls found() with the first violation in `log`, if there is one.
+void found_if_broken(const ViolationLog& log);
 
 // is_blank says that there is no word in an input, as in the one that libFuzzer begins with. It is run by nobody: what
 // fails is to be left behind as a text.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fuzz/finding.h"
+#include "fuzz/lab_target.h"
 #include "fuzz/planted.h"
 #include "harness/base/check.h"
 #include "harness/engine/identities.h"
@@ -160,10 +161,7 @@ void Stand::finish() {
     library_watch_.sessions().given_back(log_);
     judge_descriptors(descriptors_before_, open_descriptors(), log_);
   }
-  if (log_.count() > 0) {
-    const Violation violation = log_.kept().front();
-    found(std::string(law_name(violation.law)) + ", " + violation.where + ": " + violation.message);
-  }
+  found_if_broken(log_);
 }
 
 }  // namespace rig

@@ -410,10 +410,7 @@ void run(Choices choices, bool fast_track, bool faulty) {
     verbs[choices.next() % verbs.size()](place, choices);
   }
   give_back(place, faulty);
-  if (log.count() > 0) {
-    const rig::Violation violation = log.kept().front();
-    rig::found(std::string(rig::law_name(violation.law)) + ", " + violation.where + ": " + violation.message);
-  }
+  rig::found_if_broken(log);
 }
 
 }  // namespace

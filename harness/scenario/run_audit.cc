@@ -137,8 +137,8 @@ void Run::finish_streams(bool all_delivered) {
 }
 
 // What a relay has let through is no whole conversation. W1 goes by what the subject tells of the end and of the
-// version: where that is known to be wrong, the wire cannot be held against it. Nor where a
-// fault may have eaten the goodbye.
+// version: where that is known to be wrong, the wire cannot be held against it. Nor where a fault may have eaten the
+// goodbye.
 void Run::finish_wires() {
   const bool lied = has_reported(log_, Law::x1_outcome);
   each_end([&](const End& end) {

@@ -155,7 +155,6 @@ TEST(OpensslHygiene, ContextsAndEnginesLeaveNothing) {
             Code::invalid_argument);
 }
 
-// The first cause is the answer of every later verb, and the library is not called: nothing appears in the output.
 // What an oracle shows of an entry that somebody left is all that the reader has to find him by.
 TEST(OpensslHygiene, WhoeverLooksIsToldOfTheLatestEntryInWordsAndLeavesIt) {
   const AmbientSource& queue = *openssl_backend().ambient();
@@ -177,6 +176,7 @@ TEST(OpensslHygiene, WhoeverLooksIsToldOfTheLatestEntryInWordsAndLeavesIt) {
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
+// The first cause is the answer of every later verb, and the library is not called: nothing appears in the output.
 TEST(OpensslHygiene, TheFirstCauseStays) {
   for (const TlsVersion version : both_versions) {
     EnginePair pair = psk_pair(version);

@@ -74,16 +74,29 @@ struct MisnamesVerification final : ForwardingEngine {
   }
 };
 
-struct SendsNoAlert final : ForwardingEngine {
+// MeddlesInHandshake may change what a call of the handshake sends, before it is out.
+struct MeddlesInHandshake : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
-  std::expected<Need, Error> handshake(CipherOut& out) override {
+  std::expected<Need, Error> handshake(CipherOut& out) final {
     Bytes storage(out.room());
     CipherOut mine{MutableBytes(storage)};
     auto need = inner_->handshake(mine);
-    if (need.has_value()) {
-      out.append(mine.bytes());
-    }
+    storage.resize(mine.size());
+    meddle(storage, need.has_value());
+    out.append(storage);
     return need;
+  }
+
+ protected:
+  virtual void meddle(Bytes& sent, bool went_well) = 0;
+};
+
+struct SendsNoAlert final : MeddlesInHandshake {
+  using MeddlesInHandshake::MeddlesInHandshake;
+  void meddle(Bytes& sent, bool went_well) override {
+    if (!went_well) {
+      sent.clear();
+    }
   }
 };
 
@@ -178,39 +191,29 @@ struct InventsASession final : ForwardingEngine {
 };
 
 // SendsAnotherAlert refuses for the right reason and tells the peer a wrong one.
-struct SendsAnotherAlert final : ForwardingEngine {
-  using ForwardingEngine::ForwardingEngine;
-  std::expected<Need, Error> handshake(CipherOut& out) override {
-    Bytes room(out.room());
-    CipherOut mine(room);
-    auto need = inner_->handshake(mine);
+struct SendsAnotherAlert final : MeddlesInHandshake {
+  using MeddlesInHandshake::MeddlesInHandshake;
+  void meddle(Bytes& sent, bool /*went_well*/) override {
     constexpr std::size_t alert_bytes = 7;
     constexpr std::uint8_t alert_type = 21;
-    if (mine.size() >= alert_bytes && room[mine.size() - alert_bytes] == alert_type) {
-      room[mine.size() - 1] = 90;  // user_canceled
+    if (sent.size() >= alert_bytes && sent[sent.size() - alert_bytes] == alert_type) {
+      sent.back() = 90;  // user_canceled
     }
-    out.append(mine.bytes());
-    return need;
   }
 };
 
 // SaysALargeCurve has another curve in its ServerKeyExchange; the signature does not cover it.
-struct SaysALargeCurve final : ForwardingEngine {
-  using ForwardingEngine::ForwardingEngine;
-  std::expected<Need, Error> handshake(CipherOut& out) override {
-    Bytes room(out.room());
-    CipherOut mine(room);
-    auto need = inner_->handshake(mine);
+struct SaysALargeCurve final : MeddlesInHandshake {
+  using MeddlesInHandshake::MeddlesInHandshake;
+  void meddle(Bytes& sent, bool /*went_well*/) override {
     constexpr std::uint8_t secp521r1 = 25;
     for (const std::uint8_t usual : {23, 29}) {
       const std::array<std::uint8_t, 3> named_curve{3, 0, usual};
-      const auto said = std::ranges::search(room, named_curve);
+      const auto said = std::ranges::search(sent, named_curve);
       if (!said.empty()) {
         said.back() = secp521r1;
       }
     }
-    out.append(mine.bytes());
-    return need;
   }
 };
 

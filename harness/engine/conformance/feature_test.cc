@@ -233,7 +233,6 @@ void key_log(const Cell& cell) {
   }
 }
 
-// start_key_update runs the verb to its end, as a layer does.
 // a_key_log_that_fails: it is the app's, and a connection whose keys could not be logged is not to be had.
 void a_key_log_that_fails(const Cell& cell) {
   for (const Side side : {Side::client, Side::server}) {
@@ -254,6 +253,7 @@ void a_key_log_that_fails(const Cell& cell) {
   }
 }
 
+// start_key_update runs the verb to its end, as a layer does.
 void start_key_update(EnginePair& pair, Side starter) {
   pair.update_keys(starter);
   settle(pair);
