@@ -1,5 +1,6 @@
 // GnuTLS over gnutls_transport_set_int: the library reads and writes the descriptor itself.
 #include <gnutls/gnutls.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -129,6 +130,16 @@ class GnutlsSession final : public Session {
     }
   }
 
+  // on_pull reads as the library would, but leaves no number behind the end of a stream. The library tells a reset as
+  // an end, so that errno has to say which it was, and after a call that did not fail that may hold anything.
+  static ssize_t on_pull(gnutls_transport_ptr_t self, void* storage, std::size_t room) noexcept {
+    const ssize_t taken = ::recv(number_of(static_cast<const GnutlsSession*>(self)->handle_), storage, room, 0);
+    if (taken == 0) {
+      errno = 0;
+    }
+    return taken;
+  }
+
   Error failure(int code, int errno_value) noexcept {
     // The library takes a reset for an end of the stream; the number of the system's says which it was.
     const bool by_system =
@@ -145,6 +156,7 @@ class GnutlsSession final : public Session {
   const std::shared_ptr<const Context> context_;
   const std::string host_;
   const TlsSession session_;
+  NativeHandle handle_{};
   bool handshake_done_ = false;
 };
 
@@ -152,6 +164,12 @@ int GnutlsSession::set_up(NativeHandle handle) noexcept {
   const Setup& setup = context_->setup();
   gnutls_session_t const session = session_.get();
   gnutls_transport_set_int(session, number_of(handle));
+  gnutls_transport_ptr_t receiver = nullptr;
+  gnutls_transport_ptr_t sender = nullptr;
+  gnutls_transport_get_ptr2(session, &receiver, &sender);
+  gnutls_transport_set_ptr2(session, this, sender);
+  gnutls_transport_set_pull_function(session, on_pull);
+  handle_ = handle;
   if (setup.verifies()) {
     gnutls_session_set_verify_cert(session, setup.server ? nullptr : host_.c_str(), 0);
   }

@@ -240,10 +240,8 @@ OpensslSession::OpensslSession(std::shared_ptr<const Context> context, Ssl ssl)
     : context_(std::move(context)), ssl_(std::move(ssl)) {
   SSL_set_msg_callback(ssl_.get(), on_message);
   SSL_set_msg_callback_arg(ssl_.get(), this);
-  if (allowed()) {
-    BIO_set_callback_ex(SSL_get_rbio(ssl_.get()), on_descriptor);
-    BIO_set_callback_arg(SSL_get_rbio(ssl_.get()), reinterpret_cast<char*>(this));
-  }
+  BIO_set_callback_ex(SSL_get_rbio(ssl_.get()), on_descriptor);
+  BIO_set_callback_arg(SSL_get_rbio(ssl_.get()), reinterpret_cast<char*>(this));
 }
 
 // A handshake is complete when both have finished it; the library has other words only for one that it began itself.
@@ -266,8 +264,16 @@ long OpensslSession::on_descriptor(BIO* bio, int doing, const char* bytes, size_
     BIO_set_retry_read(bio);
     return -1;
   }
-  if (doing == (BIO_CB_READ | BIO_CB_RETURN) && result > 0) {
+  if (doing != (BIO_CB_READ | BIO_CB_RETURN)) {
+    return result;
+  }
+  if (result > 0) {
     session.inbound_.take({reinterpret_cast<const std::uint8_t*>(bytes), *moved});
+  }
+  // The library asks errno whether to come again, also behind the end of the stream, where it may hold anything.
+  if (result == 0) {
+    BIO_clear_retry_flags(bio);
+    BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   }
   return result;
 }

@@ -1,6 +1,7 @@
 // A socket's turn on its loop: connect, handshake, read, write, end. All callbacks come from here.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -196,6 +197,9 @@ void Socket::end_our_direction() {
   }
   const auto want = session_->close_notify();
   if (!want.has_value()) {
+    // EPIPE says that the peer had ended its stream, and went before it took our goodbye: nothing of ours is lost by
+    // that. What it said before it went nobody can read any more behind a call of the library that has failed.
+    orderly_ = closing_ == Closing::graceful && want.error().code() == Code::reset && want.error().number() == EPIPE;
     end_with(want.error());
     return;
   }
