@@ -248,8 +248,15 @@ def record_faults():
         if mutants_generic.reason(root, change) is not None:
             yield "a change of another line has the reason of this one"
     record = mutants_generic.blank(change)
-    if not mutants_generic.same(record, change) or mutants_generic.same(dict(record, line=2), change):
+    if not mutants_generic.same(record, dict(record, line=2)) or mutants_generic.same(record, dict(record, number=4)):
         yield "a record is taken for that of another change"
+    moved = [mutants_rules.Change(FILE, "off by one", 0, 1, "", "", text, line) for text, line in
+             (("1", 9), ("2", 3), ("1", 5), ("1", 1))]
+    found = mutants_generic.found_again(record, moved, moved[3:])
+    if found is not moved[2] or found.number != record["number"]:
+        yield "a change whose line has moved is not found where it stands now"
+    if mutants_generic.found_again(dict(record, text="3"), moved, []) is not None:
+        yield "a change that is gone is found"
 
 
 def run():

@@ -55,6 +55,29 @@ def without_guilty(changes, complaint):
     raise mutants_copy.BuildFailed("no change is to blame:\n" + complaint[-3000:])
 
 
+def earlier(options):
+    """The records of an earlier round of the same seed, if this one is to go on with it (--rest, --prefix)."""
+    goes_on = options.json and (options.rest or options.prefix)
+    old = mutants_report.read(options.json).get("generic") if goes_on else None
+    return old["changes"] if old and old["seed"] == options.seed else []
+
+
+def same(record, other, keys=("number", "file", "operator", "text")):
+    return all(record.get(key) == other.get(key) for key in keys)
+
+
+def found_again(record, possible, taken):
+    """The change that a record of an earlier round is about, with its number: a source that has changed since draws
+    others, and the round goes on with its own, each where its text stands now."""
+    alike = [change for change in possible
+             if same(record, blank(change), ("file", "operator", "text")) and change not in taken]
+    if not alike:
+        return None
+    change = min(alike, key=lambda change: abs(change.line - record["line"]))
+    change.number = record["number"]
+    return change
+
+
 class Loom:
     """Loom is a copy of the tree in which the drawn changes are woven in, each behind its switch."""
 
@@ -76,6 +99,10 @@ class Loom:
                          for change in mutants_rules.changes_of(path, self.texts[path], kinds)]
         self.order = mutants_rules.drawing(self.possible, options.seed)
         self.taken, self.dropped, self.drawn = [], 0, 0
+        for record in earlier(options):
+            if change := found_again(record, self.possible, self.taken):
+                self.taken.append(change)
+                self.drawn = max(self.drawn, change.number)
 
     def fill(self):
         """Draws, with some to spare, so that what does not compile need not be replaced in a build of its own."""
@@ -362,10 +389,6 @@ class Stand:
         return record
 
 
-def same(record, change, keys=("number", "file", "line", "operator", "text")):
-    return all(record.get(key) == value for key, value in blank(change).items() if key in keys)
-
-
 def hunt_elsewhere(options, screen):
     """With --prefix, what lived with the packaged libraries: a change may stand in code that only others come to. Its
     record is replaced where it is killed here, and says by which libraries."""
@@ -377,13 +400,11 @@ def hunt_elsewhere(options, screen):
     rooms = tuple(f"backends/{name}/" for name in options.backends.split(",")) if options.backends else ("",)
     records, killed, hunted = generic["changes"], 0, 0
     for at, record in enumerate(records):
-        change = next((change for change in stand.loom.taken
-                       if same(record, change, ("file", "line", "operator", "text"))), None)
+        change = next((change for change in stand.loom.taken if same(record, blank(change))), None)
         if record["outcome"] == "killed" or change is None or not change.path.startswith(rooms):
             continue
         hunted += 1
-        found = stand.hunt(change, number=record["number"],
-                           prefix=[os.path.basename(one) for one in options.prefix.split(";")])
+        found = stand.hunt(change, prefix=[os.path.basename(one) for one in options.prefix.split(";")])
         if found["outcome"] == "killed" or (found["unit"] and not record["unit"]):
             killed += found["outcome"] == "killed"
             records[at] = found
@@ -392,15 +413,8 @@ def hunt_elsewhere(options, screen):
     return 0 if killed == hunted else 1
 
 
-def earlier(options):
-    """With --rest, what was killed in an earlier round of the same seed: it is not run again."""
-    old = mutants_report.read(options.json).get("generic") if options.rest and options.json else None
-    return [record for record in old["changes"] if record["outcome"] == "killed"] \
-        if old and old["seed"] == options.seed else []
-
-
 def hunt_all(options, screen):
-    known = earlier(options)
+    known = [record for record in earlier(options) if record["outcome"] == "killed"]
     stand = Stand(options, screen)
     loom = stand.loom
     changes = sorted(loom.taken, key=lambda change: change.number)[:options.draw]
@@ -411,8 +425,8 @@ def hunt_all(options, screen):
             screen.line(f"the budget is used up: {len(changes) - number} changes were not run", 33)
             break
         screen.head = f"[{number + 1}/{len(changes)}]"
-        record = next((record for record in known if same(record, change)), None)
-        records.append(record or stand.hunt(change))
+        record = next((record for record in known if same(record, blank(change))), None)
+        records.append(dict(record, line=change.line) if record else stand.hunt(change))
         if options.json:
             mutants_report.add_generic(options.json, {
                 "tree": stand.tree, "seed": options.seed, "each": options.each, "possible": len(loom.possible),

@@ -128,7 +128,11 @@ std::vector<Step> steps_in_order(const std::vector<Step>& all) {
     } else if (ends(step)) {
       await_quiet(steps);
       steps.push_back(step);
-      if (step.verb != Verb::half_close) {  // the run closes whoever is left then, and that is no end of the scenario's
+      // The run closes whoever is left then, and that is no end of the scenario's. A relay ends both.
+      if (step.verb == Verb::relay_fin || step.verb == Verb::relay_reset) {
+        steps.push_back({.verb = Verb::await, .condition = Condition::closed});
+      }
+      if (step.verb != Verb::half_close) {
         steps.push_back({.verb = Verb::await, .condition = Condition::peer_closed});
       }
       return steps;

@@ -27,7 +27,7 @@ std::expected<Need, Error> GnutlsEngine::renegotiate(CipherOut& out) {
   if (cut_ == Cut::hello_request || finished_ == Cut::hello_request) {
     return finish_cut();
   }
-  if (start_cut_) {
+  if (start_cut_ && !clean_end_) {
     return start_rehandshake();
   }
   if (pending_.plain > 0) {
@@ -77,7 +77,8 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
   }
   // Each turn consumes a record of the input, so there is a last one.
   while (rehandshaking_) {
-    if (hello_request_next()) {
+    const bool throws_away = hello_request_next();
+    if (throws_away) {
       RIG_TRY(thrown, throw_away_record());
       if (!thrown) {
         return Outcome::starved;
@@ -101,7 +102,8 @@ std::expected<GnutlsEngine::Outcome, Error> GnutlsEngine::continue_rehandshake()
       clean_end_ = true;
       return Outcome::over;
     } else {
-      return fail(code);
+      // What was thrown away was no HelloRequest, and the library has taken it for the end of the session.
+      return fail(throws_away && code == GNUTLS_E_INVALID_SESSION ? GNUTLS_E_UNEXPECTED_PACKET : code);
     }
   }
   return Outcome::over;

@@ -210,7 +210,9 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
     return Deed::silence;
   }
   if (resets(scenario_, end.plan().connection)) {
-    return meets_fault_cut(connection, end) ? std::optional(Deed::reset) : std::nullopt;
+    // A stranger may have been sent away before its connection was reset.
+    const bool meets = meets_fault_cut(connection, end) && !scenario_.settings.strangers;
+    return meets ? std::optional(Deed::reset) : std::nullopt;
   }
   if (scenario_.settings.strangers) {
     if (has_left(peer_of(end))) {

@@ -142,6 +142,7 @@ struct SendQueue::Lanes {
   void release_node(Node* node) noexcept;
   void release_chunk(Chunk* chunk) noexcept;
   void drop_front_chunk() noexcept;
+  bool owes_completions() const noexcept;
 
   SendLimits limits;
   Node* head = nullptr;
@@ -153,6 +154,7 @@ struct SendQueue::Lanes {
   std::size_t pending = 0;
   std::size_t pending_urgent = 0;  // of those, pushed without `more`
   std::size_t plain_bytes = 0;
+  std::size_t done_bytes = 0;  // of ops that are not pending any more
   TokenIndex tokens;
 
   Chunk* front_chunk = nullptr;
@@ -205,6 +207,13 @@ void SendQueue::Lanes::settle(Node& node, OpState state) noexcept {
   --pending;
   pending_urgent -= node.more ? 0 : 1;
   plain_bytes -= node.plain_bytes;
+  done_bytes += node.plain_bytes;
+}
+
+// owes_completions says that more is done than the limits let be pending, and nobody has fetched it.
+bool SendQueue::Lanes::owes_completions() const noexcept {
+  const std::size_t done = ops - pending;
+  return done > limits.ops_max || (done > 1 && done_bytes > limits.bytes_max);
 }
 
 void SendQueue::Lanes::settle_front(bool also_waiting) noexcept {
@@ -289,7 +298,7 @@ Status SendQueue::push(Token token, ByteView plain, bool more) noexcept {
     return std::unexpected(Error(Code::invalid_argument, "the token is that of an op that is still pending"));
   }
   const std::size_t room = lanes.limits.bytes_max - std::min(lanes.limits.bytes_max, lanes.plain_bytes);
-  if (lanes.pending >= lanes.limits.ops_max || (lanes.pending > 0 && plain.size() > room)) {
+  if (lanes.pending >= lanes.limits.ops_max || (lanes.pending > 0 && plain.size() > room) || lanes.owes_completions()) {
     lanes.refused_bytes = std::min(plain.size(), lanes.refused_bytes.value_or(plain.size()));
     return std::unexpected(Error(Code::would_block, "the send queue is full"));
   }
@@ -477,6 +486,7 @@ std::optional<Completion> SendQueue::pop_completed() noexcept {
     lanes.last = nullptr;
   }
   --lanes.ops;
+  lanes.done_bytes -= node->plain_bytes;
   lanes.tokens.erase(*node);
   std::optional<Completion> completion(Completion{node->token, node->plain_bytes, node->error});
   lanes.release_node(node);
@@ -486,7 +496,7 @@ std::optional<Completion> SendQueue::pop_completed() noexcept {
 bool SendQueue::take_writable_again() noexcept {
   Lanes& lanes = *lanes_;
   if (!lanes.refused_bytes.has_value() || lanes.pending > lanes.limits.ops_max / 2 ||
-      lanes.plain_bytes > lanes.limits.bytes_max / 2) {
+      lanes.plain_bytes > lanes.limits.bytes_max / 2 || lanes.owes_completions()) {
     return false;
   }
   // Telling an application to come back with an op that still does not fit would make it spin.

@@ -29,7 +29,8 @@ namespace rig {
 // Token is the application's name for an op. A token that is still pending cannot be used again.
 using Token = std::uint64_t;
 
-// SendLimits bounds a queue. Units: ops and bytes.
+// SendLimits bounds a queue. Units: ops and bytes. As much as may be pending may be done besides, and wait for
+// pop_completed(); beyond that nothing is taken.
 struct SendLimits {
   std::size_t ops_max = 65536;               // pending ops (0 counts as 1)
   std::size_t bytes_max = 16 * 1024 * 1024;  // plaintext bytes of those ops
@@ -117,8 +118,8 @@ class SendQueue {
   std::optional<Completion> pop_completed() noexcept;
 
   // take_writable_again is true once after a push was refused with would_block, both pending ops and bytes have fallen
-  // to half their limits or below, and the smallest op that was refused fits (else its owner would come back in vain,
-  // again and again).
+  // to half their limits or below, what is done is within the limits as well, and the smallest op that was refused fits
+  // (else its owner would come back in vain, again and again).
   bool take_writable_again() noexcept;
 
   // refused is true from a push that was refused with would_block until take_writable_again() was true.

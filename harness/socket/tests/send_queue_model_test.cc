@@ -62,6 +62,7 @@ class World {
 
   ModelOp* first_waiting();
   std::size_t plain_bytes() const;
+  bool owes_completions() const;
   void check_held() const;
   void check_writable();
   void put(std::uint64_t owner, std::size_t place, std::size_t count, bool urgent);
@@ -98,6 +99,15 @@ std::size_t World::plain_bytes() const {
   return sum;
 }
 
+bool World::owes_completions() const {
+  std::size_t bytes = 0;
+  for (const ModelOp& op : completed_) {
+    bytes += op.bytes;
+  }
+  return completed_.size() > std::max<std::size_t>(limits_.ops_max, 1) ||
+         (completed_.size() > 1 && bytes > limits_.bytes_max);
+}
+
 void World::push(const Step& step) {
   const bool again = step.amount % 8 == 7 && !(pending_.empty() && completed_.empty());
   const Token taken = pending_.empty() ? (completed_.empty() ? 0 : completed_.front().token) : pending_.back().token;
@@ -113,7 +123,7 @@ void World::push(const Step& step) {
   }
   const bool too_many = pending_.size() >= std::max<std::size_t>(limits_.ops_max, 1);
   const bool too_much = !pending_.empty() && plain_bytes() + op.bytes > limits_.bytes_max && op.bytes > 0;
-  RC_ASSERT(status.has_value() == !(too_many || too_much));
+  RC_ASSERT(status.has_value() == !(too_many || too_much || owes_completions()));
   if (!status.has_value()) {
     RC_ASSERT(status.error().code() == Code::would_block);
     refused_ = std::min(op.bytes, refused_.value_or(op.bytes));
@@ -273,7 +283,7 @@ void World::cancel(const Step& step) {
 void World::check_writable() {
   const std::size_t ops_max = std::max<std::size_t>(limits_.ops_max, 1);
   const bool expected = refused_ && pending_.size() <= ops_max / 2 && plain_bytes() <= limits_.bytes_max / 2 &&
-                        (pending_.empty() || plain_bytes() + *refused_ <= limits_.bytes_max);
+                        !owes_completions() && (pending_.empty() || plain_bytes() + *refused_ <= limits_.bytes_max);
   RC_ASSERT(queue_.take_writable_again() == expected);
   if (expected) {
     refused_.reset();

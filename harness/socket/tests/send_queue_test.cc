@@ -111,6 +111,33 @@ TEST(send_queue, the_limit_on_bytes_counts_pending_plaintext) {
   EXPECT_TRUE(queue.take_writable_again());
 }
 
+TEST(send_queue, what_is_done_and_not_handed_out_is_within_the_limits_as_well) {
+  SendQueue queue(SendLimits{.ops_max = 2, .bytes_max = 100});
+  for (Token token = 0; token < 3; ++token) {
+    ASSERT_TRUE(push(queue, token, "x"));
+    encrypt_all(queue);
+    queue.consume(1);
+  }
+  EXPECT_FALSE(push(queue, 9, "x"));
+  EXPECT_FALSE(queue.take_writable_again());
+  ASSERT_TRUE(queue.pop_completed());
+  EXPECT_TRUE(queue.take_writable_again());
+  ASSERT_TRUE(push(queue, 9, "x"));
+}
+
+TEST(send_queue, bytes_that_are_done_and_not_handed_out_are_within_the_limit_as_well) {
+  SendQueue queue(SendLimits{.bytes_max = 10});
+  for (Token token = 0; token < 2; ++token) {
+    ASSERT_TRUE(push(queue, token, "123456"));
+    encrypt_all(queue);
+    queue.consume(6);
+  }
+  EXPECT_FALSE(push(queue, 9, "1"));
+  ASSERT_TRUE(queue.pop_completed());
+  EXPECT_TRUE(queue.take_writable_again());
+  ASSERT_TRUE(push(queue, 9, "1"));
+}
+
 TEST(send_queue, writable_again_waits_until_the_refused_op_fits) {
   SendQueue queue(SendLimits{.bytes_max = 100});
   ASSERT_TRUE(push(queue, 1, std::string(20, 'a')));
