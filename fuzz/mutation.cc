@@ -192,7 +192,7 @@ void change_cell(Cell& cell, Prng& prng) {
 }
 
 void change_settings(Settings& settings, Prng& prng) {
-  switch (prng.below(12)) {
+  switch (prng.below(13)) {
     case 0:
       settings.connections = static_cast<std::uint32_t>(prng.between(1, FuzzLimits::connections));
       break;
@@ -225,6 +225,9 @@ void change_settings(Settings& settings, Prng& prng) {
       break;
     case 10:
       settings.close_timeout_us = coin(prng) ? 0 : prng.below(FuzzLimits::timeout_us_max);
+      break;
+    case 11:
+      settings.strangers = !settings.strangers;
       break;
     default:
       settings.handshake_timeout_us = coin(prng) ? 0 : prng.below(FuzzLimits::timeout_us_max);

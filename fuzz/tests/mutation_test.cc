@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -81,6 +82,43 @@ TEST_P(Mutation, ComesToEveryVerbFaultAndWayToWait) {
 
 INSTANTIATE_TEST_SUITE_P(, Mutation, testing::Values("openssl", "null"),
                          [](const testing::TestParamInfo<const char*>& one) { return one.param; });
+
+// settings_met is what stands behind `set` in what mutation makes.
+std::set<std::string> settings_met(const std::string& library) {
+  Prng prng(3);
+  Scenario scenario = opening(library);
+  std::set<std::string> met;
+  for (int i = 0; i < 10'000; ++i) {
+    mutate(scenario, prng);
+    scenario = fitted(std::move(scenario), library);
+    std::istringstream text(print_scenario(scenario));
+    for (std::string word, name; text >> word;) {
+      if (word == "set" && text >> name) {
+        met.insert(name);
+      }
+    }
+  }
+  return met;
+}
+
+TEST(Settings, ComesToEachThatAFuzzerMayTurn) {
+  std::set<std::string> wanted{"close_timeout_us",
+                               "connections",
+                               "handshake_timeout_us",
+                               "kernel_recv_bytes",
+                               "kernel_send_bytes",
+                               "loop_per_client",
+                               "one_loop",
+                               "peer",
+                               "queue_bytes",
+                               "queue_ops",
+                               "relay",
+                               "renegotiation",
+                               "strangers"};
+  EXPECT_EQ(settings_met("gnutls"), wanted);
+  wanted.erase("strangers");
+  EXPECT_EQ(settings_met("null"), wanted) << "without TLS nobody is a stranger";
+}
 
 TEST(Calm, WhatMayKeepARunFromWorkingIsNotCalm) {
   Scenario scenario = opening("openssl");
