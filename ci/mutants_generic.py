@@ -55,11 +55,16 @@ def without_guilty(changes, complaint):
     raise mutants_copy.BuildFailed("no change is to blame:\n" + complaint[-3000:])
 
 
+def earlier_round(options):
+    """What --json holds of an earlier round of the same seed, or None."""
+    generic = mutants_report.read(options.json).get("generic") if options.json else None
+    return generic if generic and generic["seed"] == options.seed else None
+
+
 def earlier(options):
-    """The records of an earlier round of the same seed, if this one is to go on with it (--rest, --prefix)."""
-    goes_on = options.json and (options.rest or options.prefix)
-    old = mutants_report.read(options.json).get("generic") if goes_on else None
-    return old["changes"] if old and old["seed"] == options.seed else []
+    """The records of an earlier round, if this one is to go on with it (--rest, --prefix)."""
+    old = earlier_round(options) if options.rest or options.prefix else None
+    return old["changes"] if old else []
 
 
 def same(record, other, keys=("number", "file", "operator", "text")):
@@ -404,8 +409,8 @@ class Stand:
 def hunt_elsewhere(options, screen):
     """With --prefix, what lived with the packaged libraries: a change may stand in code that only others come to. Its
     record is replaced where it is killed here, and says by which libraries."""
-    generic = mutants_report.read(options.json).get("generic") if options.json else None
-    if not generic or generic["seed"] != options.seed:
+    generic = earlier_round(options)
+    if not generic:
         raise mutants_copy.BuildFailed(f"--prefix needs --json with a round of seed {options.seed}: it goes on with "
                                        "what lived there")
     stand = Stand(options, screen)

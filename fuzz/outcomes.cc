@@ -89,17 +89,19 @@ void adopt(rig_socket* socket, const rig_socket_callbacks* callbacks, void* user
   Around::adopt(socket, callbacks, user);
 }
 
+bool ends_both(const Step& step) {
+  return step.verb == Verb::relay_fin || step.verb == Verb::relay_reset;
+}
+
 bool ends(const Step& step) {
   switch (step.verb) {
     case Verb::close_graceful:
     case Verb::close_abort:
     case Verb::half_close:
     case Verb::destroy:
-    case Verb::relay_fin:
-    case Verb::relay_reset:
       return true;
     default:
-      return false;
+      return ends_both(step);
   }
 }
 
@@ -128,8 +130,8 @@ std::vector<Step> steps_in_order(const std::vector<Step>& all) {
     } else if (ends(step)) {
       await_quiet(steps);
       steps.push_back(step);
-      // The run closes whoever is left then, and that is no end of the scenario's. A relay ends both.
-      if (step.verb == Verb::relay_fin || step.verb == Verb::relay_reset) {
+      // The run closes whoever is left then, and that is no end of the scenario's.
+      if (ends_both(step)) {
         steps.push_back({.verb = Verb::await, .condition = Condition::closed});
       }
       if (step.verb != Verb::half_close) {
@@ -205,8 +207,7 @@ Scenario comparable(Scenario scenario) {
     const auto steps = steps_in_order(actor->steps);
     auto& own = (side == Side::client ? client : server).steps;
     own.insert(own.end(), steps.begin(), steps.end());
-    settings.relay = std::ranges::any_of(
-        steps, [](const Step& step) { return step.verb == Verb::relay_fin || step.verb == Verb::relay_reset; });
+    settings.relay = std::ranges::any_of(steps, ends_both);
   }
   scenario.settings = settings;
   scenario.threads.clear();

@@ -14,7 +14,7 @@ namespace rig::lab {
 enum class FaultKind : std::uint8_t {
   short_write,   // a send takes `amount` bytes at most (at least 1)
   short_read,    // a receive gives `amount` bytes at most (at least 1)
-  would_block,   // a call on a non-blocking descriptor answers EAGAIN
+  would_block,   // a call that does not wait answers EAGAIN, of a TCP socket whose other end could be slow
   interrupted,   // a call answers EINTR
   error,         // a call fails with the errno `amount`
   reset,         // the connection is reset once the stream has carried `amount` bytes

@@ -215,7 +215,8 @@ std::optional<Deed> Run::deed_to(const Connection& connection, const End& end) c
     return meets ? std::optional(Deed::reset) : std::nullopt;
   }
   if (scenario_.settings.strangers) {
-    if (has_left(peer_of(end))) {
+    const End* const peer = peer_of(end);
+    if (has_left(peer) || (peer != nullptr && has_run_out_of_time(*peer))) {
       return std::nullopt;  // its reset may be heard first
     }
     // A certificate is judged by the client, the key by the server, which is the first to see a proof of it.

@@ -13,7 +13,6 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "harness/scenario/text_words.h"
 
@@ -30,14 +29,10 @@ struct Field {
 // switch_words are the words of a bool.
 inline constexpr std::array<std::string_view, 2> switch_words{"off", "on"};
 
-// names_of lists the names of fields.
+// known_field answers the index of the field whose name the word is.
 template <class Fields>
-std::vector<std::string_view> names_of(const Fields& fields) {
-  std::vector<std::string_view> names;
-  for (const auto& field : fields) {
-    names.push_back(field.name);
-  }
-  return names;
+Read<std::size_t> known_field(const TextLine& line, const std::string& what, const Fields& fields, TextWord word) {
+  return line.known_entry(what, fields, [](const auto& field) { return field.name; }, word);
 }
 
 // cut cuts "key=value" (or "3..5") in two; the second is empty, and just behind the word, where the separator is
@@ -82,14 +77,13 @@ Read<void> read_field(const TextLine& line, TextWord word, const AnyField& field
 // read_fields reads the rest of a line, "name=value" word by word. `once` refuses a name that stands there twice.
 template <class Owner, class Fields, class Once>
 Read<void> read_fields(TextLine& line, const std::string& what, const Fields& fields, Owner& owner, Once once) {
-  const std::vector<std::string_view> names = names_of(fields);
   while (!line.at_end()) {
     const auto [key, value] = cut(line.peek(), "=");
-    RIG_TRY(index, line.known(what + " (word=value)", names, key));
+    RIG_TRY(index, known_field(line, what + " (word=value)", fields, key));
     RIG_TRY_STATUS(once(index, key));
     if (value.raw.empty()) {
-      return line.refuse_at(
-          value.column, shown(line.peek().raw) + " has no value; here stands " + std::string(names[index]) + "=value");
+      return line.refuse_at(value.column, shown(line.peek().raw) + " has no value; here stands " +
+                                              std::string(fields[index].name) + "=value");
     }
     RIG_TRY_STATUS(read_field(line, value, fields[index], owner));
     line.skip();

@@ -22,13 +22,18 @@ constexpr std::uint32_t any_number32 = std::numeric_limits<std::uint32_t>::max()
 constexpr std::array<std::string_view, 3> allow_words{"failed_ops", "undelivered", "no_memory"};
 constexpr std::array<std::string_view, 2> expected_events{"connected", "closed"};
 
-std::vector<std::string_view> verbs_of(bool VerbForm::* place) {
-  std::vector<std::string_view> verbs;
-  for (const VerbForm& form : verb_forms) {
-    if (form.*place) {
-      verbs.push_back(word(form.verb));
+// verbs_of lists the words of the verbs that may stand in such a place.
+template <bool VerbForm::* place>
+const std::vector<std::string_view>& verbs_of() {
+  static const std::vector<std::string_view> verbs = [] {
+    std::vector<std::string_view> texts;
+    for (const VerbForm& form : verb_forms) {
+      if (form.*place) {
+        texts.push_back(word(form.verb));
+      }
     }
-  }
+    return texts;
+  }();
   return verbs;
 }
 
@@ -197,10 +202,9 @@ Read<void> Parser::read_cell(TextLine& line) {
 }
 
 Read<void> Parser::read_set(TextLine& line) {
-  const std::vector<std::string_view> names = names_of(settings_fields);
   const TextWord key = line.peek();
-  RIG_TRY(index, line.known("a setting", names, key));
-  RIG_TRY_STATUS(once(line, key.column, "'set " + std::string(names[index]) + "'"));
+  RIG_TRY(index, known_field(line, "a setting", settings_fields, key));
+  RIG_TRY_STATUS(once(line, key.column, "'set " + std::string(settings_fields[index].name) + "'"));
   line.skip();
   RIG_TRY_STATUS(read_field(line, line.peek(), settings_fields[index], scenario_.settings));
   line.skip();
@@ -232,7 +236,7 @@ Read<void> Parser::read_when(TextLine& line) {
     reaction.nth = static_cast<std::uint32_t>(number);
     line.skip();
   }
-  const std::vector<std::string_view> verbs = verbs_of(&VerbForm::in_reactions);
+  const std::vector<std::string_view>& verbs = verbs_of<&VerbForm::in_reactions>();
   RIG_TRY(index, line.known("the verb of a reaction", verbs, line.peek()));
   line.skip();
   reaction.side = side;
@@ -328,7 +332,7 @@ Read<void> Parser::read_thread(TextLine& line) {
 }
 
 Read<void> Parser::read_step(TextLine& line) {
-  const std::vector<std::string_view> verbs = verbs_of(&VerbForm::in_steps);
+  const std::vector<std::string_view>& verbs = verbs_of<&VerbForm::in_steps>();
   const TextWord head = line.front();
   const auto verb = std::ranges::find(verbs, head.raw);
   if (verb == verbs.end()) {

@@ -2,9 +2,11 @@
 // implementation.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -71,13 +73,20 @@ class TextLine {
   // known answers the index of the word among `known_words`.
   Read<std::size_t> known(const std::string& what, std::span<const std::string_view> known_words, TextWord word) const;
 
+  // known_entry is the same for a table, of whose entries `text_of` gives the word.
+  template <class Entries, class TextOf>
+  Read<std::size_t> known_entry(const std::string& what, const Entries& entries, TextOf text_of, TextWord word) const {
+    if (const auto found = std::ranges::find(entries, word.raw, text_of); found != std::end(entries)) {
+      return static_cast<std::size_t>(found - std::begin(entries));
+    }
+    std::vector<std::string_view> texts;
+    std::ranges::transform(entries, std::back_inserter(texts), text_of);
+    return refuse_unknown(what, texts, word);
+  }
+
   template <class Enum>
   Read<Enum> enumerator(const std::string& what, TextWord word) const {
-    std::vector<std::string_view> texts;
-    for (const Word<Enum>& one : words<Enum>()) {
-      texts.push_back(one.text);
-    }
-    const Read<std::size_t> index = known(what, texts, word);
+    const Read<std::size_t> index = known_entry(what, words<Enum>(), &Word<Enum>::text, word);
     if (!index.has_value()) {
       return std::unexpected(index.error());
     }

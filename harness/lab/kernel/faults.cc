@@ -61,7 +61,7 @@ bool Faults::strikes(Item& item, Op op, std::span<const Place> places) {
   return item.seen == item.fault.nth || (item.fault.sticky && item.seen > item.fault.nth);
 }
 
-void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
+void Faults::apply(const Fault& fault, bool may_block, Struck& struck) {
   const auto amount = std::max<std::int64_t>(fault.amount, 1);
   switch (fault.kind) {
     case FaultKind::short_write:
@@ -69,8 +69,8 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
       struck.bytes_max = static_cast<std::size_t>(amount);
       break;
     case FaultKind::would_block:
-      if (waits) {
-        return;  // a blocking call never answers EAGAIN
+      if (!may_block) {
+        return;  // no system answers EAGAIN there
       }
       struck.error = EAGAIN;
       break;
@@ -102,13 +102,14 @@ void Faults::apply(const Fault& fault, bool waits, Struck& struck) {
 
 Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
   Struck struck;
+  const Place place = places.size() == 1 ? places.front() : Place{};
+  const bool may_block = !waits && place.may_block;
   for (Item& item : calls_) {
     if (strikes(item, op, places)) {
-      apply(item.fault, waits, struck);
+      apply(item.fault, may_block, struck);
     }
   }
   if (random_) {
-    const Place place = places.size() == 1 ? places.front() : Place{};
     const std::uint64_t of_all = ++counts_[{0, FaultSide::any, op}];
     const std::uint64_t here = place.connection ? ++counts_[{*place.connection + 1, place.side, op}] : of_all;
     const bool spared = spares_rig_ && acting() == Party::rig;
@@ -119,7 +120,7 @@ Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
         const FaultKind kind = struck.chance->kind;
         if (kind == FaultKind::would_block || kind == FaultKind::errno_noise || kind == FaultKind::sync_connect ||
             kind == FaultKind::spurious) {
-          apply(*struck.chance, waits, struck);
+          apply(*struck.chance, may_block, struck);
           struck.chance.reset();
         }
       }

@@ -80,7 +80,7 @@ class Faults {
     bool struck_by[2] = {false, false};  // of a stop: as the receiver met it, and the sender
   };
   bool strikes(Item& item, Op op, std::span<const Place> places);
-  void apply(const Fault& fault, bool waits, Struck& struck);
+  void apply(const Fault& fault, bool may_block, Struck& struck);
   std::optional<Fault> choose(Op op, const Place& place, std::uint64_t nth, bool waits);
 
   // By what they strike, so that a call looks at few of a long list.

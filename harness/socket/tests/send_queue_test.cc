@@ -16,6 +16,15 @@ namespace {
 
 using namespace test;
 
+// send_in_turn pushes ops and lets the wire take each, one after the other.
+void send_in_turn(SendQueue& queue, Token count, const std::string& text) {
+  for (Token token = 0; token < count; ++token) {
+    ASSERT_TRUE(push(queue, token, text));
+    encrypt_all(queue);
+    queue.consume(text.size());
+  }
+}
+
 TEST(send_queue, a_new_queue_is_idle_and_has_nothing_to_hand_out) {
   SendQueue queue;
   EXPECT_TRUE(queue.idle());
@@ -113,11 +122,7 @@ TEST(send_queue, the_limit_on_bytes_counts_pending_plaintext) {
 
 TEST(send_queue, what_is_done_and_not_handed_out_is_within_the_limits_as_well) {
   SendQueue queue(SendLimits{.ops_max = 2, .bytes_max = 100});
-  for (Token token = 0; token < 3; ++token) {
-    ASSERT_TRUE(push(queue, token, "x"));
-    encrypt_all(queue);
-    queue.consume(1);
-  }
+  send_in_turn(queue, 3, "x");
   EXPECT_FALSE(push(queue, 9, "x"));
   EXPECT_FALSE(queue.take_writable_again());
   ASSERT_TRUE(queue.pop_completed());
@@ -127,11 +132,7 @@ TEST(send_queue, what_is_done_and_not_handed_out_is_within_the_limits_as_well) {
 
 TEST(send_queue, bytes_that_are_done_and_not_handed_out_are_within_the_limit_as_well) {
   SendQueue queue(SendLimits{.bytes_max = 10});
-  for (Token token = 0; token < 2; ++token) {
-    ASSERT_TRUE(push(queue, token, "123456"));
-    encrypt_all(queue);
-    queue.consume(6);
-  }
+  send_in_turn(queue, 2, "123456");
   EXPECT_FALSE(push(queue, 9, "1"));
   ASSERT_TRUE(queue.pop_completed());
   EXPECT_TRUE(queue.take_writable_again());

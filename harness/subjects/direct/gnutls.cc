@@ -1,4 +1,4 @@
-// GnuTLS over gnutls_transport_set_int: the library reads and writes the descriptor itself.
+// GnuTLS over gnutls_transport_set_int: the library writes the descriptor itself, and reads it as it would (on_pull).
 #include <gnutls/gnutls.h>
 #include <sys/socket.h>
 

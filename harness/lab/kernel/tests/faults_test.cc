@@ -157,6 +157,29 @@ TEST(Faults, would_block_strikes_only_what_does_not_wait) {
   });
 }
 
+// What came before a reset is there to be read, and what is local never was elsewhere.
+TEST(Faults, would_block_strikes_only_where_another_end_could_be_slow) {
+  Fault receives = fault(FaultKind::would_block, Op::recv, 1, 0);
+  Fault reads = fault(FaultKind::would_block, Op::read, 1, 0);
+  receives.sticky = reads.sticky = true;
+  const auto injected = with_faults({receives, reads}, [] {
+    Tcp tcp = connected();
+    send_all(tcp.client, "a");
+    char bytes[2] = "";
+    EXPECT_EQ(::recv(tcp.server, bytes, 1, 0), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    reset_on_close(tcp.client);
+    tcp.client.close();
+    EXPECT_EQ(::recv(tcp.server, bytes, 2, 0), 1);
+    EXPECT_EQ(::recv(tcp.server, bytes, 2, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    const auto [reader, writer] = pipe_pair(O_NONBLOCK);
+    EXPECT_EQ(::write(writer, "b", 1), 1);
+    EXPECT_EQ(::read(reader, bytes, 2), 1);
+  });
+  EXPECT_EQ(injected, std::vector<Fault>{receives});
+}
+
 // Linux lets an edge follow whatever has run out, when there is something again.
 TEST(Faults, what_was_said_to_have_run_out_comes_back_as_an_edge) {
   for (const FaultKind kind : {FaultKind::would_block, FaultKind::short_write}) {
