@@ -140,6 +140,9 @@ struct Stuck {
   Outcome outcome;
 };
 
+// leave_within_ns is how long the threads that a run has created may go on once its body has returned, in virtual time.
+inline constexpr std::int64_t leave_within_ns = 600'000'000'000;
+
 // run calls `body` as thread 0 of a run and returns when it has returned and each thread that it created has ended. At
 // the end virtual descriptors that are open are forgotten, and counted as an event.
 //

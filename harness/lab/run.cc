@@ -42,7 +42,7 @@ std::string_view sentence(Stuck::Kind kind) {
     case Stuck::Kind::livelock:
       return "livelock: the threads go on without end";
     case Stuck::Kind::threads_left:
-      return "the run is over, and threads of it wait for ever";
+      return "the run is over, and threads of it do not end";
   }
   return "";
 }
@@ -215,9 +215,12 @@ Outcome run(const Options& options, const std::function<void()>& body, const Stu
   event(Op::begin);
   body();
   state.body_returned = true;
+  const std::int64_t leave_until_ns = now_ns() + leave_within_ns;
   while (state.alive > 1) {
     const void* const key = &state;
-    block({.op = Op::end, .keys = {&key, 1}});
+    if (block({.op = Op::end, .keys = {&key, 1}, .deadline_ns = leave_until_ns}) == Woken::by_deadline) {
+      stuck_now(Stuck::Kind::threads_left);
+    }
   }
   order_after(&state);  // all threads have ended, also those that nobody joined
   const std::size_t open_descriptors = kernel_end();

@@ -29,6 +29,11 @@ WakeupAudit::Thread* WakeupAudit::thread_of(std::uint32_t thread) noexcept {
   return threads_.make(thread);
 }
 
+WakeupAudit::Loop& WakeupAudit::loop_of(const void* loop) noexcept {
+  const auto known = std::ranges::find(loops_, loop, &Loop::loop);
+  return known != loops_.end() ? *known : loops_.emplace_back(Loop{.loop = loop});
+}
+
 void WakeupAudit::renew(Thread& thread) noexcept {
   thread.stretch = next_stretch_++;
 }
@@ -46,12 +51,58 @@ void WakeupAudit::entered(std::uint32_t thread) noexcept {
   }
 }
 
-void WakeupAudit::turning(std::uint32_t thread, std::int64_t until_ns) noexcept {
+void WakeupAudit::turning(std::uint32_t thread, const void* loop, std::int64_t until_ns) noexcept {
   const std::lock_guard guard(lock_);
   if (Thread* const here = thread_of(thread); here != nullptr) {
     here->turn_until_ns = until_ns;
+    here->loop = loop;
+    Loop& turned = loop_of(loop);
+    turned.until_ns = until_ns;
+    turned.slept_on_in = nullptr;
     renew_turn(*here);
   }
+}
+
+// Who wakes a loop behind its last wait has come in time: the turn ends.
+void WakeupAudit::turned(std::uint32_t thread, std::int64_t now_ns) noexcept {
+  Loop turned{};
+  {
+    const std::lock_guard guard(lock_);
+    Thread* const here = thread_of(thread);
+    if (here == nullptr || here->loop == nullptr) {
+      return;
+    }
+    Loop& loop = loop_of(std::exchange(here->loop, nullptr));
+    loop.woken = false;
+    ++loop.waits;
+    turned = loop;
+  }
+  if (turned.slept_on_in != nullptr && now_ns != no_time && now_ns >= turned.until_ns) {
+    report({.what = "waits to the end of the turn, although the loop has been woken"}, turned.slept_on_in,
+           turned.caller);
+  }
+}
+
+std::uint64_t WakeupAudit::waking(const void* loop) noexcept {
+  const std::lock_guard guard(lock_);
+  return loop_of(loop).waits;
+}
+
+void WakeupAudit::woken(const void* loop, std::uint64_t waits) noexcept {
+  const std::lock_guard guard(lock_);
+  Loop& known = loop_of(loop);
+  known.woken = known.woken || known.waits == waits;
+}
+
+// A look that found nothing takes no wake-up.
+void WakeupAudit::note_sleep(const KernelWait& wait, int result, Loop& loop) noexcept {
+  if (!wait.blocks && result == 0) {
+    return;
+  }
+  ++loop.waits;
+  const bool woken = std::exchange(loop.woken, false);
+  loop.slept_on_in = woken && result == 0 ? wait.function : nullptr;
+  loop.caller = wait.caller;
 }
 
 void WakeupAudit::begun(int descriptor) noexcept {
@@ -230,6 +281,9 @@ void WakeupAudit::resumed(const KernelWait& wait, int result, std::uint32_t thre
     }
     renew(*here);
     renew_turn(*here);
+    if (here->loop != nullptr) {
+      note_sleep(wait, result, loop_of(here->loop));
+    }
     here->reported_count = 0;
     here->wakes = result > 0 ? here->wakes : 0;
     here->looks = result == 0 && !wait.blocks ? here->looks + 1 : 0;

@@ -24,6 +24,8 @@ namespace rig {
 //   of each thread, in virtual time: while nothing is carried and nothing becomes ready it does not wake up by its own
 //     timeouts more than idle_wakes_max times, and more often than idle_wakes_per_second. Where the app turns a loop
 //     for a limited time, one wake-up at the end of that time is the app's.
+//   of each loop, in virtual time: a turn during which it was woken does not wait to the end of its time. A wake-up is
+//     counted only if the loop's thread has come out of no wait between its begin and its end.
 //   of each stretch, from where control comes into the layer, or out of a wait, to the next wait: a call that would
 //     block is not repeated on that descriptor would_block_max times; and of each verb of the layer's: it does not look
 //     looks_max times with a time limit of 0 and find nothing, without moving a byte in between.
@@ -40,8 +42,13 @@ class WakeupAudit {
 
   // entered: control comes from the app into the layer.
   void entered(std::uint32_t thread) noexcept;
-  // turning: it is a turn of a loop, to last no longer than `until_ns` of virtual time (no_time if there is none).
-  void turning(std::uint32_t thread, std::int64_t until_ns) noexcept;
+  // turning: it is a turn of `loop`, to last no longer than `until_ns` of virtual time (no_time if there is none).
+  void turning(std::uint32_t thread, const void* loop, std::int64_t until_ns) noexcept;
+  // turned: the thread's turn is over, at `now_ns` of virtual time.
+  void turned(std::uint32_t thread, std::int64_t now_ns) noexcept;
+  // waking: a thread is about to wake the loop; woken takes the answer back once it has.
+  std::uint64_t waking(const void* loop) noexcept;
+  void woken(const void* loop, std::uint64_t waits) noexcept;
   void called(const KernelCall& call, const KernelReturn& result, std::uint32_t thread) noexcept;
   // judge_blocking is for each call on a socket.
   void judge_blocking(const KernelCall& call) noexcept;
@@ -91,9 +98,18 @@ class WakeupAudit {
     std::array<int, ready_max> ready{};  // to read from, by the last wait
     std::size_t reported_count = 0;
     std::array<int, ready_max> reported{};  // for anything
+    const void* loop = nullptr;             // that it turns
     std::int64_t turn_until_ns = no_time;   // the wake-up at the end of the app's turn is still to come
     std::uint32_t idle_wakes = 0;
     std::int64_t idle_since_ns = 0;  // the first of them
+  };
+  struct Loop {
+    const void* loop;
+    std::uint64_t waits = 0;  // that have ended, and turns
+    bool woken = false;       // since the last of them
+    std::int64_t until_ns = no_time;
+    const char* slept_on_in = nullptr;  // the last wait of the turn, if it was not ended by a wake-up
+    const void* caller = nullptr;       // of that
   };
   // Finding is put into words once the lock is free.
   struct Finding {
@@ -104,6 +120,8 @@ class WakeupAudit {
   };
 
   Thread* thread_of(std::uint32_t thread) noexcept;
+  Loop& loop_of(const void* loop) noexcept;
+  void note_sleep(const KernelWait& wait, int result, Loop& loop) noexcept;
   void renew(Thread& thread) noexcept;
   void renew_turn(Thread& thread) noexcept;
   void note_watch(const KernelCall& call) noexcept;
@@ -127,6 +145,7 @@ class WakeupAudit {
   SpinLock lock_;
   DescriptorTable<Descriptor> descriptors_;
   std::vector<Watched> watched_;
+  std::vector<Loop> loops_;
   SparseArray<Thread, door_threads_max, 1> threads_;
   std::uint64_t next_stretch_ = 1;
 };

@@ -88,14 +88,30 @@ constexpr bool calls_back<&rig_subject::loop_turn> = true;
 template <>
 constexpr bool calls_back<&rig_subject::loop_destroy> = true;
 
+// Told is what the watch of the process is told besides, of the verbs that turn and wake a loop.
 template <auto Verb>
-constexpr bool turns_loop = false;
-template <>
-constexpr bool turns_loop<&rig_subject::loop_turn> = true;
+struct Told {
+  explicit Told(const auto&...) {}
+};
 
-void turn_begins(rig_loop*, std::uint64_t limit_us, rig_error*) {
-  KernelWatch::turn_begins(limit_us);
-}
+template <>
+struct Told<&rig_subject::loop_turn> {
+  Told(rig_loop* loop, std::uint64_t limit_us, rig_error*) { KernelWatch::turn_begins(loop, limit_us); }
+  ~Told() { KernelWatch::turn_ends(); }
+  Told(const Told&) = delete;
+  Told& operator=(const Told&) = delete;
+};
+
+template <>
+struct Told<&rig_subject::loop_wake> {
+  explicit Told(rig_loop* woken) : loop(woken), mark(KernelWatch::wake_begins(woken)) {}
+  ~Told() { KernelWatch::wake_ends(loop, mark); }
+  Told(const Told&) = delete;
+  Told& operator=(const Told&) = delete;
+
+  rig_loop* const loop;
+  const std::uint64_t mark;
+};
 
 template <auto Verb>
 struct Through;
@@ -105,9 +121,7 @@ struct Through<Verb> {
   // An exception must not cross the C interface: it would leave half of the rig's work undone.
   static Result call(Arguments... arguments) noexcept {
     const Inside inside(name_of_verb<Verb>, calls_back<Verb>);
-    if constexpr (turns_loop<Verb>) {
-      turn_begins(arguments...);
-    }
+    [[maybe_unused]] const Told<Verb> told(arguments...);
     return (inner->*Verb)(arguments...);
   }
 };

@@ -36,6 +36,10 @@ std::uint16_t port_of(const sockaddr* address) noexcept {
   return ntohs(in.sin_port);
 }
 
+std::int64_t virtual_now_ns() noexcept {
+  return lab::running() ? lab::now_ns() : WakeupAudit::no_time;
+}
+
 // After such an errno a connection carries nothing any more.
 bool is_gone(int error) noexcept {
   return error == ECONNRESET || error == EPIPE || error == ECONNABORTED || error == ETIMEDOUT;
@@ -140,11 +144,34 @@ void KernelWatch::control_enters() noexcept {
   }
 }
 
-void KernelWatch::turn_begins(std::uint64_t limit_us) noexcept {
+void KernelWatch::turn_begins(const void* loop, std::uint64_t limit_us) noexcept {
   KernelWatch* const watch = current.load(std::memory_order_acquire);
   if (watch != nullptr) {
-    watch->wakeups_.turning(door_thread(), lab::running() ? lab::now_ns() + static_cast<std::int64_t>(limit_us) * 1000
-                                                          : WakeupAudit::no_time);
+    const lab::Acting rig(lab::Party::rig);
+    const std::int64_t now_ns = virtual_now_ns();
+    watch->wakeups_.turning(
+        door_thread(), loop,
+        now_ns == WakeupAudit::no_time ? now_ns : now_ns + static_cast<std::int64_t>(limit_us) * 1000);
+  }
+}
+
+void KernelWatch::turn_ends() noexcept {
+  if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
+    const lab::Acting rig(lab::Party::rig);
+    watch->wakeups_.turned(door_thread(), virtual_now_ns());
+  }
+}
+
+std::uint64_t KernelWatch::wake_begins(const void* loop) noexcept {
+  const lab::Acting rig(lab::Party::rig);
+  KernelWatch* const watch = current.load(std::memory_order_acquire);
+  return watch != nullptr ? watch->wakeups_.waking(loop) : 0;
+}
+
+void KernelWatch::wake_ends(const void* loop, std::uint64_t mark) noexcept {
+  if (KernelWatch* const watch = current.load(std::memory_order_acquire); watch != nullptr) {
+    const lab::Acting rig(lab::Party::rig);
+    watch->wakeups_.woken(loop, mark);
   }
 }
 
@@ -438,7 +465,7 @@ void KernelWatch::refuse(const KernelWait& wait, int result) noexcept {
 void KernelWatch::resumed(const KernelWait& wait, int result) noexcept {
   const lab::Acting rig(lab::Party::rig);
   refuse(wait, result);
-  wakeups_.resumed(wait, result, door_thread(), lab::running() ? lab::now_ns() : WakeupAudit::no_time);
+  wakeups_.resumed(wait, result, door_thread(), virtual_now_ns());
   if (wait.kind != KernelWait::Kind::accept) {
     audit_.collected(door_thread(), wakeups_.reported(door_thread()));
   }

@@ -71,8 +71,12 @@ class KernelWatch final : public KernelObserver {
 
   // control_enters tells the watch of the process, if there is one, that the calling thread goes into the subject.
   static void control_enters() noexcept;
-  // turn_begins tells it that it goes there to turn a loop for `limit_us` at most.
-  static void turn_begins(std::uint64_t limit_us) noexcept;
+  // turn_begins tells it that it goes there to turn `loop` for `limit_us` at most, turn_ends that it has.
+  static void turn_begins(const void* loop, std::uint64_t limit_us) noexcept;
+  static void turn_ends() noexcept;
+  // wake_begins tells it that it goes there to wake `loop`; wake_ends takes the answer back when it has.
+  static std::uint64_t wake_begins(const void* loop) noexcept;
+  static void wake_ends(const void* loop, std::uint64_t mark) noexcept;
   // session_ends tells it that a TLS session ends, or begins anew: another one may have its address.
   static void session_ends(const void* session) noexcept;
   // session_asked and session_answered tell it of each call on a session.

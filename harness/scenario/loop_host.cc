@@ -9,8 +9,10 @@
 namespace rig {
 namespace {
 
-// A turn ends early on every event and every post(); the limit only bounds how late a waiting script looks again.
-constexpr std::uint64_t turn_limit_us = 20'000;
+// A turn ends on every event and every post(). Only a script that waits for what happens elsewhere has to look again by
+// itself; where there is none, the limit is beyond what is taken for a stall, and saves no layer from a wake-up that it
+// has lost.
+constexpr std::uint64_t turn_limit_us = 60'000'000;
 constexpr std::uint64_t turn_limit_with_work_us = 1'000;
 
 }  // namespace

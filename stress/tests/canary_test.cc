@@ -386,6 +386,22 @@ TEST(KernelDoorInTheLab, L2_AThreadThatWakesUpEachMillisecondForNothingIsReporte
   EXPECT_EQ(run_trespasser(Trespass::ticks_slowly, World::lab).kind, VerdictKind::pass);
 }
 
+// A layer that nobody can wake: whatever it does, it does by its own time.
+TEST(KernelDoorInTheLab, L2_ALoopThatSleepsOnOverAWakeUpIsReported) {
+  static rig_subject deaf = *house_subject();
+  deaf.loop_wake = [](rig_loop*) {};
+  for (const PollerChoice poller : {PollerChoice::epoll, PollerChoice::poll, PollerChoice::select}) {
+    Cell cell = plain_cell(true);
+    cell.world = World::lab;
+    cell.poller = poller;
+    const Verdict verdict = run_scenario(load(cell), {.subject = &deaf});
+    EXPECT_NE(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
+    EXPECT_TRUE(std::ranges::any_of(verdict.violations, [](const Violation& violation) {
+      return violation.law == Law::l2_wakeups && violation.message.contains("although the loop has been woken");
+    })) << verdict_json(verdict);
+  }
+}
+
 // A layer that tells the system of each op that more follows, or of none.
 template <bool More>
 const rig_subject* make_hinting() {

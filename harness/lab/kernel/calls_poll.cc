@@ -111,7 +111,7 @@ Answer wait_ready(Op op, std::span<Polled> polled, std::int64_t timeout_ns, int&
       return -EINTR;
     }
     if (!all.wait_any(op, files, deadline_ns)) {
-      return 0;
+      return look(polled);  // the system looks once more before it tells of its time
     }
   }
 }
@@ -256,7 +256,7 @@ Answer wait_epoll(File& file, epoll_event* events, int count, int timeout_ms, in
       return -EINTR;
     }
     if (!all.wait(Op::epoll_wait, file, deadline_ns)) {
-      return 0;
+      return epoll->collect({events, static_cast<std::size_t>(count)});  // as in wait_ready()
     }
   }
 }

@@ -66,6 +66,15 @@ class WakeupAuditTest : public testing::Test {
     wait(0);
   }
 
+  // turn_for is a turn of so long, of which `body` is what the thread does.
+  void turn_for(std::int64_t milliseconds, auto body) {
+    audit_.turning(thread, &loop_, now_ns_ + milliseconds * 1'000'000);
+    body();
+    audit_.turned(thread, now_ns_);
+  }
+  void wake() { audit_.woken(&loop_, audit_.waking(&loop_)); }
+
+  int loop_ = 0;  // whose address stands for a loop
   ViolationLog log_;
   WakeupAudit audit_{log_};
   std::uintptr_t site_ = 100;
@@ -222,7 +231,7 @@ TEST_F(WakeupAuditTest, L2_ATimeoutOfTheLayersOwnThatComesAgainAndAgainIsReporte
 TEST_F(WakeupAuditTest, L2_ATurnThatEndsBeforeTheAppsTimeIsATimeoutOfTheLayersOwn) {
   for (std::uint32_t i = 0; i < WakeupAudit::idle_wakes_max + 1; ++i) {
     EXPECT_EQ(laws(log_), "");
-    audit_.turning(thread, now_ns_ + 20'000'000);
+    audit_.turning(thread, &loop_, now_ns_ + 20'000'000);
     time_out(1);
   }
   EXPECT_EQ(laws(log_), "L2");
@@ -233,9 +242,78 @@ TEST_F(WakeupAuditTest, L2_IsSilentAboutASlowTimerAndAboutTheAppsOwnTime) {
     time_out(100);
   }
   for (std::uint32_t i = 0; i < 10 * WakeupAudit::idle_wakes_max; ++i) {
-    audit_.turning(thread, now_ns_ + 1'000'000);
+    audit_.turning(thread, &loop_, now_ns_ + 1'000'000);
     time_out(1);
   }
+  EXPECT_EQ(laws(log_), "");
+}
+
+TEST_F(WakeupAuditTest, L2_ALoopThatSleepsOnOverAWakeUpIsReported) {
+  turn_for(20, [this] {
+    wake();
+    wait(0, 0, false);
+    time_out(20);
+  });
+  EXPECT_EQ(laws(log_), "L2");
+  EXPECT_EQ(log_.kept().front().message.find(
+                "poll waits to the end of the turn, although the loop has been woken; called from "),
+            0u);
+}
+
+TEST_F(WakeupAuditTest, L2_ALoopThatIsWokenBeforeItsTurnAndSleepsIsReported) {
+  wake();
+  turn_for(20, [this] { time_out(20); });
+  EXPECT_EQ(laws(log_), "L2");
+}
+
+TEST_F(WakeupAuditTest, L2_IsSilentAboutALoopThatIsWokenAndAboutOneThatNobodyWakes) {
+  turn_for(20, [this] { time_out(20); });
+  turn_for(20, [this] {
+    wake();
+    wait(POLLIN);
+    receive(busy, 1);
+  });
+  turn_for(20, [this] { time_out(20); });
+  EXPECT_EQ(laws(log_), "");
+}
+
+// What is due is done behind the wait, and nobody waits for another one.
+TEST_F(WakeupAuditTest, L2_IsSilentAboutAWakeUpBehindTheLastWaitOfATurn) {
+  turn_for(20, [this] {
+    time_out(20);
+    wake();
+  });
+  turn_for(20, [this] { time_out(20); });
+  EXPECT_EQ(laws(log_), "");
+}
+
+// The wake-up may have ended that wait, or a thread may have been slow to say that it has woken somebody.
+TEST_F(WakeupAuditTest, L2_IsSilentAboutAWaitThatEndsWhileSomebodyWakesTheLoop) {
+  turn_for(20, [this] {
+    const std::uint64_t waits = audit_.waking(&loop_);
+    wait(POLLIN);
+    audit_.woken(&loop_, waits);
+    time_out(20);
+  });
+  const std::uint64_t waits = audit_.waking(&loop_);
+  turn_for(20, [this] { time_out(20); });
+  audit_.woken(&loop_, waits);
+  turn_for(20, [this] { time_out(20); });
+  EXPECT_EQ(laws(log_), "");
+}
+
+// A layer may wait for something of its own in between.
+TEST_F(WakeupAuditTest, L2_IsSilentAboutATurnThatEndsBeforeItsTime) {
+  turn_for(20, [this] {
+    wake();
+    time_out(10);
+  });
+  turn_for(20, [this] {
+    wake();
+    time_out(10);
+    wait(POLLIN);
+    time_out(10);
+  });
   EXPECT_EQ(laws(log_), "");
 }
 
@@ -341,7 +419,7 @@ TEST_F(WakeupAuditTest, L2_TheBytesOfATurnAreCountedAnewInTheNext) {
   wait(POLLIN, POLLIN);
   receive_to_the_bound(65536);
   // What the loop is turned for before it waits again is nothing that the last wait has reported.
-  audit_.turning(thread, WakeupAudit::no_time);
+  audit_.turning(thread, &loop_, WakeupAudit::no_time);
   receive(busy, 65536);
   EXPECT_EQ(laws(log_), "");
 }

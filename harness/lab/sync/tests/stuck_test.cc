@@ -3,6 +3,7 @@
 #include <semaphore.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -142,6 +143,31 @@ TEST_F(StuckDeathTest, a_routine_that_waits_for_its_own_end) {
                "waits in static_guard for static's guard 1, held by thread 0");
 }
 
+TEST_F(StuckDeathTest, threads_that_go_on_when_the_run_is_over) {
+  EXPECT_DEATH(until_stuck([] {
+                 std::thread([] {
+                   while (true) {
+                     std::this_thread::sleep_for(std::chrono::minutes(1));
+                   }
+                 }).detach();
+               }),
+               "the run is over, and threads of it do not end");
+}
+
+// Dual: they have minutes.
+TEST(Stuck, threads_that_end_minutes_after_the_body_are_no_finding) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    std::atomic<bool> ended{false};
+    run(with_seed(seed), [&ended] {
+      std::thread([&ended] {
+        std::this_thread::sleep_for(std::chrono::minutes(9));
+        ended = true;
+      }).detach();
+    });
+    EXPECT_TRUE(ended);
+  }
+}
+
 TEST_F(StuckDeathTest, threads_that_are_left_over) {
   EXPECT_DEATH(run({},
                    [] {
@@ -149,7 +175,7 @@ TEST_F(StuckDeathTest, threads_that_are_left_over) {
                      sem_init(&semaphore, 0, 0);
                      std::thread([] { sem_wait(&semaphore); }).detach();
                    }),
-               "the run is over, and threads of it wait for ever");
+               "the run is over, and threads of it do not end");
 }
 
 TEST_F(StuckDeathTest, threads_that_go_on_without_end) {
