@@ -43,12 +43,16 @@ launcher() {
   fi
 }
 
-# build PRESET [TARGET...] configures the preset and builds the targets (all of it without one).
+# build PRESET [-DNAME=VALUE...] [TARGET...] configures the preset and builds the targets (all of it without one).
 build() {
   local preset=$1
   shift
   local cache=()
   mapfile -t cache < <(launcher)
+  while [[ ${1:-} == -D* ]]; do
+    cache+=("$1")
+    shift
+  done
   cmake --preset "$preset" "${cache[@]}"
   cmake --build "build/$preset" --parallel "$jobs" ${1:+--target "$@"}
 }

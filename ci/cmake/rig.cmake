@@ -2,7 +2,7 @@
 #
 #   rig_library(NAME sources... [LINK libs...])              a room of the house
 #   rig_code_under_test(NAME sources... [LINK libs...])      a room that memory hooks look into
-#   rig_test(NAME sources... [LINK libs...] [LABELS l...] [TIMEOUT s])   one GoogleTest binary, one ctest entry
+#   rig_test(NAME sources... [THREADS] [APART sources...] [LINK libs...] [LABELS l...])   one GoogleTest binary and test
 #   rig_tls_library(NAME VERSION INCLUDE_DIR)                says which one was found, and that it is the one asked for
 #   tls_backend(NAME sources... [LINK libs...])              a TLS library; defines rig::NAME_backend()
 #   tls_door(NAME sources... INCLUDE dirs...)               the API of a library, interposed; rig_doors() links it
@@ -25,6 +25,7 @@ set(RIG_SANITIZE "" CACHE STRING "address (with undefined and leak), thread, fuz
 set_property(CACHE RIG_SANITIZE PROPERTY STRINGS "" address thread fuzzer)
 option(RIG_COVERAGE "instrument for source-based coverage (clang)" OFF)
 option(RIG_MEMORY_HOOKS "the lab can preempt subjects and backends between memory accesses (the command only)" OFF)
+option(RIG_TOGETHER "the sources of a test are compiled together: less work from nothing, more after a small change")
 option(RIG_BENCH "build the benchmarks" OFF)
 
 set(RIG_TLS_PREFIX "" CACHE STRING "prefixes of TLS libraries to take in place of the packaged ones; see ci/tls-libs")
@@ -106,21 +107,36 @@ function(rig_code_under_test name)
   endif()
 endfunction()
 
+# What tests are compiled with in place of the preset's own: they are most of the build, and what they call is not in
+# them.
+set(RIG_TEST_OPTIMISATION -O1 -g1)
+if(RIG_SANITIZE)
+  set(RIG_TEST_OPTIMISATION -O0)
+endif()
+
+# With RIG_TOGETHER those of APART are compiled by themselves: their names are those of another source. A test has one
+# thread, and is no test of the preset tsan then: there is nothing to see in it. THREADS says that it has
+# more, or is linked with what has. One that starts a thread without that is ended with a sentence.
 function(rig_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK;LABELS")
-  if(NOT BUILD_TESTING)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "THREADS" "" "APART;LINK;LABELS")
+  if(NOT BUILD_TESTING OR (RIG_SANITIZE STREQUAL "thread" AND NOT arg_THREADS))
     return()
   endif()
   find_package(GTest REQUIRED)
   string(REPLACE "." "_" target "test_${name}")
-  add_executable(${target} ${arg_UNPARSED_ARGUMENTS})
-  target_link_libraries(${target} PRIVATE rig_flags ${arg_LINK} GTest::gtest GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${target})
-  if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+  add_executable(${target} ${arg_UNPARSED_ARGUMENTS} ${arg_APART})
+  if(arg_APART)
+    set_source_files_properties(${arg_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD "${RIG_TOGETHER}")
+  target_link_libraries(${target} PRIVATE rig_flags ${arg_LINK} GTest::gtest GTest::gtest_main)
+  target_compile_options(${target} PRIVATE ${RIG_TEST_OPTIMISATION})
+  if(NOT arg_THREADS)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:rig_one_thread>)
+  endif()
+  add_test(NAME ${name} COMMAND ${target})
   string(REGEX MATCH "^[^.]+" kind "${name}")
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${kind};${arg_LABELS}")
+  set_tests_properties(${name} PROPERTIES LABELS "${kind};${arg_LABELS}")
   rig_test_environment(${name})
 endfunction()
 
