@@ -22,12 +22,12 @@ struct Limited {
   std::uint64_t seed = 1;
 };
 // In both seeds of the first one another deadline counts.
-constexpr Limited suites[] = {
+constexpr Limited limited_suites[] = {
     {"connect_deadline", 1}, {"connect_deadline", 2}, {"handshake_deadline"}, {"close_deadline"}};
 
 TEST(Deadlines, X1_ATimeThatIsCountedInAnotherUnitIsReported) {
   for (const Doctoring doctoring : {Doctoring::hurries, Doctoring::dawdles}) {
-    for (const Limited& one : suites) {
+    for (const Limited& one : limited_suites) {
       SCOPED_TRACE(std::string(one.suite) + (doctoring == Doctoring::dawdles ? " late" : " early"));
       const Verdict verdict = run_doctored(one.suite, one.seed, doctoring);
       EXPECT_EQ(verdict.kind, VerdictKind::fail) << verdict_json(verdict);
@@ -40,7 +40,7 @@ TEST(Deadlines, X1_ATimeThatIsCountedInAnotherUnitIsReported) {
 }
 
 TEST(CanaryDual, ADeadlineThatIsKeptIsSilent) {
-  for (const Limited& one : suites) {
+  for (const Limited& one : limited_suites) {
     const Verdict verdict = run_doctored(one.suite, one.seed, Doctoring::nothing);
     EXPECT_EQ(verdict.kind, VerdictKind::pass) << verdict_json(verdict);
   }
