@@ -116,9 +116,10 @@ endif()
 
 # With RIG_TOGETHER those of APART are compiled by themselves: their names are those of another source. A test has one
 # thread, and is no test of the preset tsan then: there is nothing to see in it. THREADS says that it has
-# more, or is linked with what has. One that starts a thread without that is ended with a sentence.
+# more, or is linked with what has. One that starts a thread without that is ended with a sentence. One of many cases
+# that take long is SHARDS entries of ctest, NAME.1 and on, each with its share of the cases.
 function(rig_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "THREADS" "" "APART;LINK;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "THREADS" "SHARDS" "APART;LINK;LABELS")
   if(NOT BUILD_TESTING OR (RIG_SANITIZE STREQUAL "thread" AND NOT arg_THREADS))
     return()
   endif()
@@ -134,10 +135,25 @@ function(rig_test name)
   if(NOT arg_THREADS)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:rig_one_thread>)
   endif()
-  add_test(NAME ${name} COMMAND ${target})
   string(REGEX MATCH "^[^.]+" kind "${name}")
-  set_tests_properties(${name} PROPERTIES LABELS "${kind};${arg_LABELS}")
-  rig_test_environment(${name})
+  set(entries ${name})
+  if(arg_SHARDS)
+    set(entries "")
+    foreach(shard RANGE 1 ${arg_SHARDS})
+      list(APPEND entries ${name}.${shard})
+    endforeach()
+  endif()
+  set(index 0)
+  foreach(entry IN LISTS entries)
+    add_test(NAME ${entry} COMMAND ${target})
+    set_tests_properties(${entry} PROPERTIES LABELS "${kind};${arg_LABELS}")
+    if(arg_SHARDS)
+      set_tests_properties(${entry} PROPERTIES
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}")
+      math(EXPR index "${index} + 1")
+    endif()
+    rig_test_environment(${entry})
+  endforeach()
 endfunction()
 
 # The options of the sanitizers, as ENVIRONMENT_MODIFICATION of a test: where the assembled suppressions are, and checks
