@@ -82,7 +82,9 @@ struct EngineConfig {
   // is a name, and checked against the certificate: a name against dNSName entries (a wildcard as the whole leftmost
   // label, never the subject's CN), an address against iPAddress entries only. A client that verifies must have one.
   std::string host;
-  Bytes resume;  // a session from TlsEngine::session(); empty: a full handshake
+  // resume is a session from TlsEngine::session(); empty: a full handshake. It stands for no more than was checked when
+  // it was made: for another host, or for a client that checks where nobody did, the peer is verified anew.
+  Bytes resume;
 };
 
 // Context holds the credentials and settings that many engines share, loaded once. Thread: engines may be made from

@@ -132,12 +132,12 @@ class TlsEngine {
   virtual bool readable() const noexcept = 0;
 
   // renegotiate starts a new handshake on an established TLS 1.2 connection; its completion is read()'s work and
-  // shows as Facts::handshakes. Errors: unsupported (TLS 1.3, a role or library that cannot), invalid_state (before
-  // the handshake, while a write is only partly accepted, while one is under way).
+  // shows as Facts::handshakes. Errors: unsupported (TLS 1.3, a role or library that cannot), invalid_state (before the
+  // handshake, while a write is only partly accepted, while one is under way, after close_notify()).
   virtual std::expected<Need, Error> renegotiate(CipherOut& out) = 0;
 
   // update_keys sends a TLS 1.3 KeyUpdate and asks the peer for one. Errors: unsupported (TLS 1.2, or the library
-  // cannot), invalid_state (before the handshake, while a write is only partly accepted).
+  // cannot), invalid_state (before the handshake, while a write is only partly accepted, after close_notify()).
   virtual std::expected<Need, Error> update_keys(CipherOut& out) = 0;
 
   // close_notify ends our direction; read() still works. Needs: nothing (the alert is in `out`) or room. A second call

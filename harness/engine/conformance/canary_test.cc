@@ -163,13 +163,40 @@ class PlantedContext final : public Context {
   Plant plant_;
 };
 
-// Reworded tells a failure of one class in the same sentence whatever it was.
+// TrustingContext checks nobody who comes with a session.
+class TrustingContext final : public Context {
+ public:
+  TrustingContext(std::shared_ptr<const Context> checks, std::shared_ptr<const Context> checks_nobody)
+      : checks_(std::move(checks)), checks_nobody_(std::move(checks_nobody)) {}
+  std::expected<std::unique_ptr<TlsEngine>, Error> make_engine(const EngineConfig& config) const override {
+    return (config.resume.empty() ? checks_ : checks_nobody_)->make_engine(config);
+  }
+
+ private:
+  std::shared_ptr<const Context> checks_;
+  std::shared_ptr<const Context> checks_nobody_;
+};
+
+// Reworded tells a failure of one class in the same sentence whatever it was, in every verb.
 template <Code code, const auto& sentence>
 struct Reworded final : ForwardingEngine {
   using ForwardingEngine::ForwardingEngine;
-  std::expected<Need, Error> handshake(CipherOut& out) override {
-    auto need = inner_->handshake(out);
-    return code_of(need) != code ? need : std::unexpected(Error(code, sentence));
+  std::expected<Need, Error> handshake(CipherOut& out) override { return told(inner_->handshake(out)); }
+  std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) override {
+    return told(inner_->write(plain, out));
+  }
+  std::expected<ReadStep, Error> read(MutableBytes plain, CipherOut& out) override {
+    return told(inner_->read(plain, out));
+  }
+  std::expected<Need, Error> renegotiate(CipherOut& out) override { return told(inner_->renegotiate(out)); }
+  std::expected<Need, Error> update_keys(CipherOut& out) override { return told(inner_->update_keys(out)); }
+  std::expected<Need, Error> close_notify(CipherOut& out) override { return told(inner_->close_notify(out)); }
+  Status feed(ByteView cipher) override { return told(inner_->feed(cipher)); }
+
+ private:
+  template <typename Answer>
+  static Answer told(Answer answer) {
+    return code_of(answer) != code ? answer : std::unexpected(Error(code, sentence));
   }
 };
 
@@ -180,6 +207,22 @@ using MisnamesAlerts = Reworded<Code::peer_alert, alert_of_no_name>;
 // LacksTheReason has lost what the library said of a failure.
 constexpr char no_reason[] = "the peer's certificate was not accepted: (-9984)";
 using LacksTheReason = Reworded<Code::verification_failed, no_reason>;
+
+// LacksTheName does not say who was expected, LacksTheProtocol not what the peer speaks.
+constexpr char no_name[] = "the peer's certificate is issued to somebody else";
+using LacksTheName = Reworded<Code::verification_failed, no_name>;
+constexpr char no_protocol[] = "the peer's first record has a wrong version";
+using LacksTheProtocol = Reworded<Code::protocol, no_protocol>;
+
+// AgreesOnNothing has no protocol to tell.
+struct AgreesOnNothing final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  Facts facts() const override {
+    Facts facts = inner_->facts();
+    facts.alpn.clear();
+    return facts;
+  }
+};
 
 // InventsASession exports one where there is none.
 struct InventsASession final : ForwardingEngine {
@@ -235,6 +278,31 @@ struct StartsHalfSaid final : ForwardingEngine {
   }
 };
 
+// Renamed tells a failure of one class as one of another.
+template <Code code, Code told>
+struct Renamed final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<WriteStep, Error> write(ByteView plain, CipherOut& out) override {
+    auto step = inner_->write(plain, out);
+    return code_of(step) != code ? step : std::unexpected(Error(told, step.error().detail()));
+  }
+};
+
+// ForgetsItsClose would renegotiate again behind its own close_notify.
+struct ForgetsItsClose final : ForwardingEngine {
+  using ForwardingEngine::ForwardingEngine;
+  std::expected<Need, Error> close_notify(CipherOut& out) override {
+    closed_ = true;
+    return inner_->close_notify(out);
+  }
+  std::expected<Need, Error> renegotiate(CipherOut& out) override {
+    return closed_ ? Need::nothing : inner_->renegotiate(out);
+  }
+
+ private:
+  bool closed_ = false;
+};
+
 // Whim is what is wrong with a planted backend itself.
 enum class Whim : std::uint8_t {
   none,
@@ -244,6 +312,7 @@ enum class Whim : std::uint8_t {
   lax,       // where a context cannot be, it makes another one
   wordy,     // its version is a sentence
   alarmed,   // it tells of entries that nobody has left
+  trusting,  // it takes a session for a proof of anything
 };
 
 std::uint64_t always_an_entry(char* sentence, std::uint64_t) {
@@ -285,6 +354,11 @@ class PlantedBackend final : public Backend {
       changed.psk = test_psk();
     }
     RIG_TRY(context, inner_.make_context(changed));
+    if (whim_ == Whim::trusting) {
+      changed.peer_check = PeerCheck::none;
+      RIG_TRY(checks_nobody, inner_.make_context(changed));
+      context = std::make_shared<TrustingContext>(std::move(context), std::move(checks_nobody));
+    }
     return std::make_shared<PlantedContext>(std::move(context), plant_);
   }
 
@@ -345,6 +419,11 @@ void register_canaries() {
       {"swallows_unsupported", "key_updates_need_tls13", Auth::psk, plant<SwallowsUnsupported>},
       {"loses_the_retry", "write_retry_at_every_cut", Auth::psk, plant<LosesTheRetry>},
       {"accepts_too_early", "write_retry_at_every_cut", Auth::psk, plant<AcceptsTooEarly>},
+      {"misnames_what_comes_behind_a_close", "nothing_is_sent_behind_the_close", Auth::psk,
+       plant<Renamed<Code::invalid_state, Code::protocol>>},
+      {"forgets_its_close", "nothing_is_sent_behind_the_close", Auth::psk, plant<ForgetsItsClose>},
+      {"misnames_a_crossing_goodbye", "goodbye_crosses_a_renegotiation", Auth::psk,
+       plant<Renamed<Code::handshake_failed, Code::protocol>>},
       {"misnames_what_is_under_way", "write_retry_at_every_cut", Auth::psk, plant<MisnamesWhatIsUnderWay>},
       {"starts_half_said", "renegotiation_start_cut", Auth::psk, plant<StartsHalfSaid>},
       {"is_alarmed_by_contexts", "handshake_echo_close", Auth::psk, plant<ForwardingEngine>, Whim::alarmed},
@@ -373,10 +452,16 @@ void register_canaries() {
       {"gives_tickets", "resumption_switched_off", Auth::certificate, plant<ForwardingEngine>, Whim::generous},
       {"checks_no_odd_name", "odd_names", Auth::certificate, plant<ForwardingEngine>, Whim::blind},
       {"takes_no_notice_of_its_key_log", "a_key_log_that_fails", Auth::psk, plant<ForwardingEngine>, Whim::unshaken},
+      {"takes_any_session", "a_session_is_for_its_host", Auth::certificate, plant<ForwardingEngine>, Whim::trusting},
+      {"takes_an_unchecked_session", "a_session_that_nobody_checked", Auth::certificate, plant<ForwardingEngine>,
+       Whim::trusting},
+      {"says_no_name", "names", Auth::certificate, plant<LacksTheName>},
+      {"says_nothing_of_http", "plaintext_http_peer", Auth::certificate, plant<LacksTheProtocol>},
       {"takes_any_check", "checks_and_anchors", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_key", "keys_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
       {"takes_keys_of_any_length", "the_longest_keys_work", Auth::psk, plant<ForwardingEngine>, Whim::lax},
       {"takes_any_protocol", "protocols_have_bounds", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
+      {"agrees_on_no_protocol", "the_longest_protocols_work", Auth::certificate, plant<AgreesOnNothing>},
       {"takes_any_version", "versions_have_an_order", Auth::certificate, plant<ForwardingEngine>, Whim::lax},
   };
   for (const Canary& canary : canaries) {

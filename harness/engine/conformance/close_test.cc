@@ -42,6 +42,33 @@ void half_close(const Cell& cell) {
   }
 }
 
+// Behind its own close_notify a side sends nothing more, whichever verb it is asked with; what the peer still sends is
+// read.
+void nothing_is_sent_behind_the_close(const Cell& cell) {
+  for (const Side from : {Side::client, Side::server}) {
+    SCOPED_TRACE(from == Side::client ? "the client closes" : "the server closes");
+    EnginePair pair = connect(cell, renegotiation_setup(cell));
+    require_done(pair.run_handshake(), "the handshake");
+    expect_traffic(pair, 100);
+    settle(pair);
+    pair.close(from);
+    for (const bool heard : {false, true}) {
+      SCOPED_TRACE(heard ? "the peer has heard of it" : "the peer has not heard of it");
+      pair.hold(from, !heard);
+      settle(pair);
+      ASSERT_EQ(pair.end(other(from)).clean_end, heard);
+      const std::uint64_t before = pair.cipher_total(from);
+      const auto late = pair.call(
+          from, [from](TlsEngine& engine, CipherOut& out) { return engine.write(position_coded(from, 100, 1), out); });
+      EXPECT_EQ(code_of(late), Code::invalid_state);
+      expect_no_new_keys(cell, pair, from);
+      EXPECT_EQ(pair.cipher_total(from), before);
+    }
+    pair.send(other(from), 1000);
+    require_done(pair.run([&] { return pair.end(from).received == 1100; }), "data for who has closed");
+  }
+}
+
 // FIN behind close_notify is a clean end, read or not yet read when the FIN comes.
 void clean_end_with_fin(const Cell& cell) {
   for (const Side from : {Side::client, Side::server}) {
@@ -155,6 +182,7 @@ void silence_then_fin(const Cell& cell) {
 
 void register_close_tests() {
   add_cell_test("half_close", cells(), half_close);
+  add_cell_test("nothing_is_sent_behind_the_close", cells(), nothing_is_sent_behind_the_close);
   add_cell_test("clean_end_with_fin", cells(), clean_end_with_fin);
   add_cell_test("truncation_after_data", cells(), truncation_after_data);
   add_cell_test("truncation_within_a_record", cells(Auth::psk), truncation_within_a_record);

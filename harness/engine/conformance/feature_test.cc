@@ -1,4 +1,4 @@
-// ALPN, resumption, key log, key updates: where a backend declares them they work, elsewhere they are refused in words.
+// ALPN, curves, key log, key updates: where a backend declares them they work, elsewhere they are refused in words.
 #include <algorithm>
 #include <map>
 #include <new>
@@ -9,13 +9,6 @@
 
 namespace rig::conformance {
 namespace {
-
-std::vector<Cell> where(std::vector<Cell> list, bool Capabilities::* capability) {
-  std::erase_if(list, [capability](const Cell& cell) {
-    return !(cell.client->capabilities().*capability && cell.server->capabilities().*capability);
-  });
-  return list;
-}
 
 void alpn_is_chosen(const Cell& cell) {
   struct Row {
@@ -50,105 +43,6 @@ void alpn_without_overlap(const Cell& cell) {
   EXPECT_EQ(pair.run_handshake().kind, PairOutcome::Kind::failed);
   expect_failure(pair, Side::server, {Code::handshake_failed});
   expect_alert(pair, Side::client, {120});  // no_application_protocol
-}
-
-// A session that is no whole one is refused in words, or taken for none: it is no reason to fail, or to fail at.
-void expect_harmless(const Contexts& contexts, const EngineConfig& config) {
-  const auto engine = contexts.client->make_engine(config);
-  if (!engine.has_value()) {
-    EXPECT_EQ(code_of(engine), Code::invalid_argument);
-    expect_words(engine.error());
-    return;
-  }
-  EnginePair pair = contexts.connect(config);
-  require_done(pair.run_handshake(), "a handshake with a session that is no whole one");
-  expect_traffic(pair, 1);
-}
-
-void cut_sessions(const Cell& cell) {
-  const Contexts contexts = make_contexts(cell, default_setup(cell));
-  EngineConfig config;
-  config.host = "localhost";
-  EnginePair first = contexts.connect(config);
-  EXPECT_EQ(first.engine(Side::client).session().value_or(Bytes(1)), Bytes()) << "before the handshake there is none";
-  require_done(first.run_handshake(), "the first handshake");
-  expect_traffic(first, 100);
-  settle(first);
-  const Bytes session = must(first.engine(Side::client).session(), "the session");
-  const std::size_t stride = std::max<std::size_t>(session.size() / 50, 1);
-  for (std::size_t bytes = 1; bytes < session.size(); bytes += bytes < 16 ? 1 : stride) {
-    SCOPED_TRACE("the first " + std::to_string(bytes) + " of " + std::to_string(session.size()) + " bytes");
-    config.resume.assign(session.begin(), session.begin() + static_cast<std::ptrdiff_t>(bytes));
-    expect_harmless(contexts, config);
-  }
-  config.resume = session;
-  config.resume.push_back(0);
-  expect_harmless(contexts, config);
-}
-
-void resumption(const Cell& cell) {
-  const Contexts contexts = make_contexts(cell, default_setup(cell));
-  EngineConfig config;
-  config.host = "localhost";
-  Bytes session;
-  {
-    EnginePair first = contexts.connect(config);
-    require_done(first.run_handshake(), "the first handshake");
-    EXPECT_EQ(code_of(first.engine(Side::server).session()).has_value(), true) << "sessions are the client's";
-    expect_traffic(first, 100);
-    settle(first);
-    session = must(first.engine(Side::client).session(), "the session");
-    EXPECT_FALSE(first.engine(Side::client).facts().resumed);
-    EXPECT_FALSE(first.engine(Side::server).facts().resumed);
-    expect_done(first.run_close());
-  }
-  ASSERT_FALSE(session.empty());
-  for (int again = 0; again < 2; ++again) {
-    config.resume = session;
-    EnginePair second = contexts.connect(config);
-    require_done(second.run_handshake(), "the resumed handshake");
-    EXPECT_TRUE(second.engine(Side::client).facts().resumed);
-    EXPECT_TRUE(second.engine(Side::server).facts().resumed);
-    EXPECT_EQ(second.engine(Side::client).facts().version, cell.version);
-    expect_traffic(second, 100);
-    settle(second);
-    session = must(second.engine(Side::client).session(), "the next session");
-    ASSERT_FALSE(session.empty());
-    expect_done(second.run_close());
-  }
-  // A server that does not know the session makes a full handshake of it.
-  const Contexts strangers = make_contexts(cell, default_setup(cell));
-  EnginePair third = strangers.connect(config);
-  require_done(third.run_handshake(), "a session that the server does not know");
-  EXPECT_FALSE(third.engine(Side::client).facts().resumed);
-  EXPECT_FALSE(third.engine(Side::server).facts().resumed);
-  EXPECT_TRUE(third.engine(Side::client).facts().peer_verified);
-  expect_traffic(third, 100);
-}
-
-// without_tickets has them switched off on one side at least: that is enough for a full handshake every time.
-void without_tickets(const Cell& cell, bool clients, bool servers) {
-  SCOPED_TRACE(clients ? "the client takes tickets" : servers ? "the server gives tickets" : "nobody wants tickets");
-  Setup setup = default_setup(cell);
-  setup.client.session_tickets = clients;
-  setup.server.session_tickets = servers;
-  const Contexts contexts = make_contexts(cell, setup);
-  EnginePair first = contexts.connect(setup.connect);
-  require_done(first.run_handshake(), "the first handshake");
-  expect_traffic(first, 100);
-  settle(first);
-  setup.connect.resume = must(first.engine(Side::client).session(), "the session");
-  // A client that would resume may have kept the id of a session of TLS 1.2, which the server does not know.
-  EXPECT_TRUE(clients || setup.connect.resume.empty());
-  EnginePair second = contexts.connect(setup.connect);
-  require_done(second.run_handshake(), "the second handshake");
-  EXPECT_FALSE(second.engine(Side::server).facts().resumed);
-}
-
-void resumption_switched_off(const Cell& cell) {
-  without_tickets(cell, false, false);
-  without_tickets(cell, true, false);
-  without_tickets(cell, false, true);
 }
 
 // agreed_curve is that of a ServerKeyExchange of TLS 1.2 (RFC 8422, section 5.4), which nobody has encrypted; nothing
@@ -190,14 +84,6 @@ void a_curve_that_costs_little(const Cell& cell) {
   ASSERT_TRUE(curve.has_value()) << "the situation was not reached: no curve was agreed";
   EXPECT_TRUE(curve == secp256r1 || curve == x25519) << "curve " << *curve;
   expect_done(outcome);
-}
-
-void unreadable_session_is_invalid(const Cell& cell) {
-  const Contexts contexts = make_contexts(cell, default_setup(cell));
-  EngineConfig config;
-  config.host = "localhost";
-  config.resume = {1, 2, 3};
-  EXPECT_EQ(code_of(contexts.client->make_engine(config)), Code::invalid_argument);
 }
 
 void key_log(const Cell& cell) {
@@ -364,25 +250,19 @@ void missing_features_are_refused(Backend& backend) {
 }  // namespace
 
 void register_feature_tests() {
-  const std::vector<Cell> certificates = cells(Auth::certificate);
   std::vector<Cell> tls12 = cells(Auth::psk);
   std::vector<Cell> tls13 = tls12;
   std::erase_if(tls12, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
   std::erase_if(tls13, [](const Cell& cell) { return cell.version != TlsVersion::tls13; });
-  add_cell_test("alpn_is_chosen", where(cells(Auth::psk), &Capabilities::alpn), alpn_is_chosen);
-  add_cell_test("alpn_without_overlap", where(cells(), &Capabilities::alpn), alpn_without_overlap);
-  add_cell_test("resumption", where(certificates, &Capabilities::resumption), resumption);
-  add_cell_test("cut_sessions", where(certificates, &Capabilities::resumption), cut_sessions);
-  add_cell_test("resumption_switched_off", where(certificates, &Capabilities::resumption), resumption_switched_off);
-  std::vector<Cell> open_curves = certificates;  // TLS 1.3 tells them in its own extension
+  add_cell_test("alpn_is_chosen", able(cells(Auth::psk), &Capabilities::alpn), alpn_is_chosen);
+  add_cell_test("alpn_without_overlap", able(cells(), &Capabilities::alpn), alpn_without_overlap);
+  std::vector<Cell> open_curves = cells(Auth::certificate);  // TLS 1.3 tells them in its own extension
   std::erase_if(open_curves, [](const Cell& cell) { return cell.version != TlsVersion::tls12; });
   add_cell_test("a_curve_that_costs_little", open_curves, a_curve_that_costs_little);
-  add_cell_test("unreadable_session_is_invalid", where(certificates, &Capabilities::resumption),
-                unreadable_session_is_invalid);
-  add_cell_test("key_log", where(cells(), &Capabilities::key_log), key_log);
-  add_cell_test("a_key_log_that_fails", where(cells(), &Capabilities::key_log), a_key_log_that_fails);
+  add_cell_test("key_log", able(cells(), &Capabilities::key_log), key_log);
+  add_cell_test("a_key_log_that_fails", able(cells(), &Capabilities::key_log), a_key_log_that_fails);
   add_cell_test("key_updates", tls13, key_updates);
-  add_cell_test("key_updates_in_flight", where(tls13, &Capabilities::update_keys), key_updates_in_flight);
+  add_cell_test("key_updates_in_flight", able(tls13, &Capabilities::update_keys), key_updates_in_flight);
   add_cell_test("key_updates_need_tls13", tls12, key_updates_need_tls13);
   for (Backend* backend : tls_backends()) {
     add_test("missing_features_are_refused", std::string(backend->name()),

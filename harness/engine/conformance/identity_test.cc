@@ -116,6 +116,8 @@ void names(const Cell& cell) {
     EXPECT_EQ(outcome.done(), row.accepted) << outcome.detail;
     if (!row.accepted) {
       expect_failure(pair, Side::client, {Code::verification_failed});
+      EXPECT_NE(error_text(pair.failure(Side::client)).find(row.host), std::string::npos)
+          << "it is not said who was expected: " << error_text(pair.failure(Side::client));
       expect_alert(pair, Side::server, {bad_certificate});
     } else if (outcome.done()) {
       EXPECT_TRUE(pair.engine(Side::client).facts().peer_verified);
@@ -392,6 +394,24 @@ void the_longest_keys_work(const Cell& cell) {
   }
 }
 
+// the_longest_protocols_work: a name of any length that a context takes can be agreed on.
+void the_longest_protocols_work(const Cell& cell) {
+  for (std::size_t bytes = 255;; --bytes) {
+    ASSERT_GT(bytes, 0U);
+    Setup setup = default_setup(cell);
+    setup.client.alpn = {std::string(bytes, 'p')};
+    setup.server.alpn = setup.client.alpn;
+    if (!cell.client->make_context(setup.client).has_value()) {
+      continue;
+    }
+    EnginePair pair = connect(cell, setup);
+    require_done(pair.run_handshake(), "a protocol whose name is long");
+    EXPECT_EQ(pair.engine(Side::server).facts().alpn, setup.client.alpn.front());
+    EXPECT_EQ(pair.engine(Side::client).facts().alpn, setup.client.alpn.front());
+    return;
+  }
+}
+
 // protocols_have_bounds: 1 to 255 bytes (RFC 7301); what only this library does not take is unsupported.
 void protocols_have_bounds(Backend& backend) {
   for (const Role role : {Role::client, Role::server}) {
@@ -458,6 +478,7 @@ void register_identity_tests() {
   std::vector<Cell> with_protocols = one_each;
   std::erase_if(with_protocols, [](const Cell& cell) { return !cell.client->capabilities().alpn; });
   add_cell_test("protocols_have_bounds", with_protocols, [](const Cell& cell) { protocols_have_bounds(*cell.client); });
+  add_cell_test("the_longest_protocols_work", with_protocols, the_longest_protocols_work);
   std::vector<Cell> with_keys = one_each;
   std::erase_if(with_keys, [](const Cell& cell) { return !cell.client->capabilities().psk; });
   add_cell_test("the_longest_keys_work", own(Auth::psk), the_longest_keys_work);

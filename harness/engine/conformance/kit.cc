@@ -68,6 +68,13 @@ std::vector<Cell> cells() {
   return all;
 }
 
+std::vector<Cell> able(std::vector<Cell> list, bool Capabilities::* capability) {
+  std::erase_if(list, [capability](const Cell& cell) {
+    return !(cell.client->capabilities().*capability && cell.server->capabilities().*capability);
+  });
+  return list;
+}
+
 Setup default_setup(const Cell& cell) {
   Setup setup;
   setup.client.role = Role::client;
@@ -240,6 +247,21 @@ void expect_alert(EnginePair& pair, Side side, const std::vector<int>& alerts) {
   const std::optional<int> alert = alert_of(*pair.failure(side));
   EXPECT_TRUE(alert.has_value() && std::ranges::find(alerts, *alert) != alerts.end())
       << "not what the peer is to be told: " << error_text(pair.failure(side));
+}
+
+void expect_no_new_keys(const Cell& cell, EnginePair& pair, Side from) {
+  const bool tls13 = cell.version == TlsVersion::tls13;
+  const std::uint64_t before = pair.cipher_total(from);
+  for (const bool update : {true, false}) {
+    const bool is_possible =
+        update ? tls13 && cell.backend(from).capabilities().update_keys : !tls13 && can_renegotiate(cell, from);
+    const auto answer = pair.call(from, [update](TlsEngine& engine, CipherOut& out) {
+      return update ? engine.update_keys(out) : engine.renegotiate(out);
+    });
+    EXPECT_EQ(code_of(answer), is_possible ? Code::invalid_state : Code::unsupported)
+        << (update ? "update_keys" : "renegotiate");
+  }
+  EXPECT_EQ(pair.cipher_total(from), before) << "a refused verb produces nothing";
 }
 
 void expect_dead(EnginePair& pair, Side side) {

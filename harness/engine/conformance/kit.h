@@ -46,6 +46,9 @@ bool has(const Backend& backend, TlsVersion version);
 std::vector<Cell> cells();
 std::vector<Cell> cells(Auth auth);
 
+// able are the cells of `list` whose libraries both declare `capability`.
+std::vector<Cell> able(std::vector<Cell> list, bool Capabilities::* capability);
+
 // Setup is what a connection of a cell is made from; a test changes what it is about.
 struct Setup {
   ContextConfig client;
@@ -62,6 +65,11 @@ Setup default_setup(const Cell& cell);
 // of `starter` can start one there.
 Setup renegotiation_setup(const Cell& cell);
 bool can_renegotiate(const Cell& cell, Side starter);
+
+// expect_no_new_keys expects that neither way to new keys is open to `from` now: what cannot be done in this cell at
+// all is `unsupported`, what cannot be done at this time `invalid_state`. Nothing is sent for it. The cell has
+// renegotiation_setup.
+void expect_no_new_keys(const Cell& cell, EnginePair& pair, Side from);
 
 // must gives back the value, or fails the test with the Error in words (it throws; GoogleTest reports it).
 template <typename Value>
@@ -142,6 +150,7 @@ void register_close_tests();
 void register_hostile_tests();
 void register_identity_tests();
 void register_feature_tests();
+void register_session_tests();
 void register_renegotiation_tests();
 void register_canaries();
 

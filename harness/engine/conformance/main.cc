@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   rig::conformance::register_hostile_tests();
   rig::conformance::register_identity_tests();
   rig::conformance::register_feature_tests();
+  rig::conformance::register_session_tests();
   rig::conformance::register_renegotiation_tests();
   rig::conformance::register_canaries();
   return RUN_ALL_TESTS();

@@ -119,6 +119,37 @@ void renegotiation_under_way(const Cell& cell) {
   }
 }
 
+// The peer has closed before it heard of the renegotiation, which will never end: a client that writes is told, and
+// waits for nothing. A server has only asked for one (RFC 5246, section 7.4.1.1), and goes on.
+void goodbye_crosses_a_renegotiation(const Cell& cell) {
+  for (const Side starter : {Side::client, Side::server}) {
+    if (!can_renegotiate(cell, starter)) {
+      continue;
+    }
+    SCOPED_TRACE(starter == Side::client ? "the client starts" : "the server starts");
+    EnginePair pair = connect(cell, renegotiation_setup(cell));
+    require_done(pair.run_handshake(), "the first handshake");
+    settle(pair);
+    const auto answer = [&](auto verb) { return code_of(pair.call(starter, verb)); };
+    const auto write = [&](TlsEngine& e, CipherOut& o) { return e.write(position_coded(starter, 0, 100), o); };
+    const auto renegotiate = [](TlsEngine& e, CipherOut& o) { return e.renegotiate(o); };
+    ASSERT_EQ(answer(renegotiate), std::nullopt);
+    const auto goodbye = pair.call(other(starter), [](TlsEngine& e, CipherOut& o) { return e.close_notify(o); });
+    ASSERT_EQ(goodbye, Need::nothing);
+    pair.hold(starter, true);
+    require_done(pair.run([&] { return pair.end(starter).clean_end; }), "the peer's end");
+    const std::uint64_t before = pair.cipher_total(starter);
+    EXPECT_EQ(answer(renegotiate), Code::invalid_state);
+    if (starter == Side::client) {
+      EXPECT_EQ(answer(write), Code::handshake_failed) << "there is nothing to wait for";
+      EXPECT_EQ(pair.cipher_total(starter), before);
+    } else {
+      EXPECT_EQ(answer(write), std::nullopt);
+      EXPECT_GT(pair.cipher_total(starter), before);
+    }
+  }
+}
+
 // Without allow_renegotiation nothing is started, and a peer that starts one does not get it.
 void renegotiation_not_allowed(const Cell& cell) {
   for (const Side starter : {Side::client, Side::server}) {
@@ -236,6 +267,7 @@ void register_renegotiation_tests() {
   add_cell_test("renegotiation_cramped", keys, renegotiation_cramped);
   add_cell_test("renegotiation_start_cut", keys, renegotiation_start_cut);
   add_cell_test("renegotiation_under_way", keys, renegotiation_under_way);
+  add_cell_test("goodbye_crosses_a_renegotiation", keys, goodbye_crosses_a_renegotiation);
   add_cell_test("renegotiation_not_allowed", keys, renegotiation_not_allowed);
   add_cell_test("renegotiation_needs_tls12", tls13, renegotiation_needs_tls12);
   add_cell_test("renegotiation_in_flight", keys, renegotiation_in_flight);

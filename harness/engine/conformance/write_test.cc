@@ -14,14 +14,6 @@ std::size_t take_all(EnginePair& pair, Side side) {
   return static_cast<std::size_t>(pair.end(side).received - before);
 }
 
-// refusal_of is how a change of keys over a write that is only partly accepted is refused: as what cannot be done here
-// at all, or else as what cannot be done now.
-Code refusal_of(const Cell& cell, Side from, bool update) {
-  const bool is_possible = cell.version == TlsVersion::tls13 ? update && cell.backend(from).capabilities().update_keys
-                                                             : !update && can_renegotiate(cell, from);
-  return is_possible ? Code::invalid_state : Code::unsupported;
-}
-
 struct CutResult {
   std::size_t accepted_first = 0;
   bool partial = false;
@@ -50,12 +42,7 @@ CutResult write_cut_at(const Cell& cell, EnginePair& pair, Side from, std::size_
 
   const auto refused = pair.call(from, [](TlsEngine& engine, CipherOut& o) { return engine.close_notify(o); });
   EXPECT_EQ(code_of(refused), Code::invalid_state) << "close_notify over a partial write";
-  for (const bool update : {true, false}) {
-    const auto answer = pair.call(from, [update](TlsEngine& engine, CipherOut& o) {
-      return update ? engine.update_keys(o) : engine.renegotiate(o);
-    });
-    EXPECT_EQ(code_of(answer), refusal_of(cell, from, update)) << (update ? "update_keys" : "renegotiate");
-  }
+  expect_no_new_keys(cell, pair, from);
 
   const std::size_t rest = bytes - first.accepted + (longer ? 50 : 0);
   const ByteView again = position_coded(from, position, rest);
