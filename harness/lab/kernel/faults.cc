@@ -178,6 +178,18 @@ bool Faults::has_chance(const Struck& struck, FaultKind kind) {
   return struck.chance && struck.chance->kind == kind;
 }
 
+std::size_t Faults::draw_cut(std::size_t bytes) {
+  Prng& random = stream(Stream::fault);
+  switch (random.below(8)) {
+    case 0:
+      return 1;
+    case 1:
+      return bytes - 1;
+    default:
+      return 1 + static_cast<std::size_t>(random.below(bytes - 1));
+  }
+}
+
 void Faults::take(Struck& struck, std::int64_t amount) {
   Fault fault = *struck.chance;
   fault.amount = amount;

@@ -55,6 +55,9 @@ class Faults {
   bool interrupts(Struck& struck);
   // has_chance says that the seed offers a fault of that kind to the call.
   static bool has_chance(const Struck& struck, FaultKind kind);
+  // draw_cut draws how many of `bytes` (at least 2) a call moves that is cut short: at least one, and not all. A byte
+  // at either end is drawn far more often than its share, since that is where a count is one off.
+  static std::size_t draw_cut(std::size_t bytes);
   Profile profile() const { return profile_; }
 
   // stop_at says where a call that begins at byte `at` of a stream ends, and whether it answers EAGAIN instead of

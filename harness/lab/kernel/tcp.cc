@@ -147,7 +147,7 @@ std::size_t TcpSocket::write_limit(const Transfer& transfer, std::size_t left) {
       (lax || stream.queued() > 0 || most > stream.send_room / 3)) {
     const std::size_t room = std::min(most, std::max<std::size_t>(stream.free(), 1));
     if (room > 1) {
-      most = 1 + static_cast<std::size_t>(rig::lab::stream(Stream::fault).below(room - 1));
+      most = Faults::draw_cut(room);
       struck.bytes_max = most;
       kernel().faults.take(struck, static_cast<std::int64_t>(most));
     }
@@ -250,7 +250,7 @@ Answer TcpSocket::recv(const Transfer& transfer) {
         // Strict: as if the segment that arrived last had not come yet.
         const std::size_t before = stream.last_arrival > stream.taken ? stream.last_arrival - stream.taken : 0;
         const bool lax = kernel().profile == Profile::adversarial;
-        const std::size_t cut = lax ? 1 + rig::lab::stream(Stream::fault).below(available - 1) : before;
+        const std::size_t cut = lax ? Faults::draw_cut(available) : before;
         if (cut > 0 && cut < available) {
           most = struck.bytes_max = cut;
           kernel().faults.take(struck, static_cast<std::int64_t>(cut));

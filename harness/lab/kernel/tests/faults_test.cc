@@ -410,6 +410,27 @@ TEST(Faults, what_the_seed_injects_is_the_same_run_again_when_it_is_listed) {
   }
 }
 
+// Where a count is one off, only a call shows it that moves one byte, or all but one.
+TEST(Faults, a_call_is_cut_short_at_either_end_as_well_as_anywhere) {
+  constexpr std::size_t bytes = 1000;
+  constexpr int draws = 8000;
+  std::vector<int> drawn(bytes, 0);
+  Options options;
+  options.seed = 1;
+  run(options, [&] {
+    for (int i = 0; i < draws; ++i) {
+      const std::size_t cut = Faults::draw_cut(bytes);
+      ASSERT_TRUE(cut > 0 && cut < bytes) << cut;
+      ++drawn[cut];
+    }
+    EXPECT_EQ(Faults::draw_cut(2), 1U);
+  });
+  EXPECT_GT(drawn[1], draws / 16);
+  EXPECT_GT(drawn[bytes - 1], draws / 16);
+  EXPECT_LT(drawn[1] + drawn[bytes - 1], draws / 2) << "most are cut anywhere";
+  EXPECT_GT(std::ranges::count_if(drawn, [](int times) { return times > 0; }), 900);
+}
+
 // What lies on the stream strikes whoever sends.
 TEST(Faults, the_seed_spares_the_calls_of_the_rig_if_it_is_told_to) {
   const auto calls_struck = [](Party party) {
