@@ -19,6 +19,7 @@ class EventFile final : public File {
   std::uint32_t ready() override;
   Answer read(const Transfer& transfer) override;
   Answer write(const Transfer& transfer) override;
+  Place place() const override;
 
  private:
   std::uint64_t count_;
@@ -31,6 +32,7 @@ class TimerFile final : public File {
   TimerFile();
   std::uint32_t ready() override;
   Answer read(const Transfer& transfer) override;
+  Place place() const override;
   std::int64_t next_due_ns() override;
   Answer set(int flags, const itimerspec& value, itimerspec* old);
   itimerspec get();

@@ -61,7 +61,7 @@ bool Faults::strikes(Item& item, Op op, std::span<const Place> places) {
   return item.seen == item.fault.nth || (item.fault.sticky && item.seen > item.fault.nth);
 }
 
-void Faults::apply(const Fault& fault, bool may_block, Struck& struck) {
+void Faults::apply(const Fault& fault, const Place& here, Struck& struck) {
   const auto amount = std::max<std::int64_t>(fault.amount, 1);
   switch (fault.kind) {
     case FaultKind::short_write:
@@ -69,7 +69,7 @@ void Faults::apply(const Fault& fault, bool may_block, Struck& struck) {
       struck.bytes_max = static_cast<std::size_t>(amount);
       break;
     case FaultKind::would_block:
-      if (!may_block) {
+      if (!here.may_block) {
         return;  // no system answers EAGAIN there
       }
       struck.error = EAGAIN;
@@ -82,6 +82,11 @@ void Faults::apply(const Fault& fault, bool may_block, Struck& struck) {
       struck.error = EINTR;
       break;
     case FaultKind::error:
+      if (!here.may_fail) {
+        return;
+      }
+      struck.error = static_cast<int>(amount);
+      break;
     case FaultKind::option:
       struck.error = static_cast<int>(amount);
       break;
@@ -102,11 +107,11 @@ void Faults::apply(const Fault& fault, bool may_block, Struck& struck) {
 
 Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
   Struck struck;
-  const Place place = places.size() == 1 ? places.front() : Place{};
-  const bool may_block = !waits && place.may_block;
+  Place place = places.size() == 1 ? places.front() : Place{};
+  place.may_block = place.may_block && !waits;
   for (Item& item : calls_) {
     if (strikes(item, op, places)) {
-      apply(item.fault, may_block, struck);
+      apply(item.fault, place, struck);
     }
   }
   if (random_) {
@@ -120,7 +125,7 @@ Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
         const FaultKind kind = struck.chance->kind;
         if (kind == FaultKind::would_block || kind == FaultKind::errno_noise || kind == FaultKind::sync_connect ||
             kind == FaultKind::spurious) {
-          apply(*struck.chance, may_block, struck);
+          apply(*struck.chance, place, struck);
           struck.chance.reset();
         }
       }
@@ -146,7 +151,7 @@ std::optional<Fault> Faults::choose(Op op, const Place& place, std::uint64_t nth
   }
   if (profile_ == Profile::adversarial) {
     kinds.push_back(FaultKind::errno_noise);
-    if (!waits && moves && place.may_block) {
+    if (moves && place.may_block) {
       kinds.push_back(FaultKind::would_block);
     }
     if (!waits && op == Op::connect) {

@@ -36,6 +36,7 @@ struct Place {
   std::optional<std::uint32_t> connection;
   FaultSide side = FaultSide::any;
   bool may_block = false;  // a TCP socket whose other end could be slow: what is reset, or only local, never is
+  bool may_fail = true;  // an eventfd and a timerfd are memory: no system answers a read or write of them with an error
 };
 
 // lies_at says that a fault means that place.
@@ -83,7 +84,7 @@ class Faults {
     bool struck_by[2] = {false, false};  // of a stop: as the receiver met it, and the sender
   };
   bool strikes(Item& item, Op op, std::span<const Place> places);
-  void apply(const Fault& fault, bool may_block, Struck& struck);
+  void apply(const Fault& fault, const Place& here, Struck& struck);
   std::optional<Fault> choose(Op op, const Place& place, std::uint64_t nth, bool waits);
 
   // By what they strike, so that a call looks at few of a long list.

@@ -253,6 +253,26 @@ TEST(Faults, any_errno_of_any_call) {
               });
 }
 
+// A program that wakes itself has nothing else to be woken by.
+TEST(Faults, an_error_strikes_no_eventfd) {
+  std::vector<Fault> listed{fault(FaultKind::error, Op::write, 1, EIO), fault(FaultKind::error, Op::read, 1, EIO)};
+  for (Fault& one : listed) {
+    one.sticky = true;
+  }
+  const auto injected = with_faults(listed, [] {
+    const Fd wakeup(::eventfd(0, EFD_NONBLOCK));
+    const std::uint64_t one = 1;
+    std::uint64_t rings = 0;
+    EXPECT_EQ(::write(wakeup, &one, sizeof one), 8);
+    EXPECT_EQ(::read(wakeup, &rings, sizeof rings), 8);
+    EXPECT_EQ(rings, 1U);
+    Tcp tcp = connected();
+    EXPECT_EQ(::write(tcp.client, "x", 1), -1);
+    EXPECT_EQ(errno, EIO);
+  });
+  EXPECT_EQ(injected.size(), 1U);
+}
+
 TEST(Faults, noise_is_left_in_errno_by_a_call_that_succeeds) {
   with_faults({fault(FaultKind::errno_noise, Op::send, 1, ENOTTY)}, [] {
     Tcp tcp = connected();
