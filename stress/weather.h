@@ -8,7 +8,8 @@
 namespace rig {
 
 // Weather is calm: what it must. strict: calls are cut short and interrupted as Linux does it, where the seed says so.
-// adversarial: also what only POSIX allows (errno noise, spurious readiness, a connect that is done at once). by_seed:
+// adversarial: also what only POSIX allows (errno noise, spurious readiness, a call that is interrupted though it would
+// not wait, a connect that is done at once). by_seed:
 // each of them in turn.
 enum class Weather : std::uint8_t { by_seed, calm, strict, adversarial };
 

@@ -87,6 +87,10 @@ struct Options {
   std::optional<bool> library_points;
   // steps_max ends a run that goes on without end (stuck: livelock).
   std::uint64_t steps_max = 50'000'000;
+  // idle_points_max ends a run sooner (stuck: livelock) in which so many points follow each other while no byte is
+  // written, and some thread can always run: a loop in which a layer goes round and comes to nothing. 0: no bound, for
+  // programs that have no business with bytes.
+  std::uint64_t idle_points_max = 0;
   // record keeps the events, for a trace. The hashes are the same without.
   bool record = false;
   // allocation_sites keeps the places that allocate, as distinct stacks of calls.

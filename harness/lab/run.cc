@@ -40,7 +40,7 @@ std::string_view sentence(Stuck::Kind kind) {
     case Stuck::Kind::deadlock:
       return "deadlock: every thread waits, and nothing can wake one";
     case Stuck::Kind::livelock:
-      return "livelock: the threads go on without end";
+      return "livelock: the threads go on without end, and nothing comes of it";
     case Stuck::Kind::threads_left:
       return "the run is over, and threads of it do not end";
   }

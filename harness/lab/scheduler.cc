@@ -134,8 +134,15 @@ void await_runnable(RunState& run) {
       stuck_now(run.body_returned ? Stuck::Kind::threads_left : Stuck::Kind::deadlock);
     }
     run.now_ns = std::max(run.now_ns, run.next_deadline_ns);
+    run.news = run.points;
     release_due(run);
   }
+}
+
+bool is_livelock(const RunState& run) {
+  const Options& options = run.options;
+  return run.points > options.steps_max ||
+         (options.idle_points_max != 0 && run.points - run.news > options.idle_points_max);
 }
 
 void step(RunState& run, Thread& me, Op op) {
@@ -146,7 +153,7 @@ void step(RunState& run, Thread& me, Op op) {
   ++run.points;
   run.now_ns += point_ns;
   run.record(me.id, op, 0, -1);
-  if (run.points > run.options.steps_max) [[unlikely]] {
+  if (is_livelock(run)) [[unlikely]] {
     stuck_now(Stuck::Kind::livelock);
   }
   release_due(run);
@@ -225,6 +232,11 @@ void sampled_point(Op op) {
 void event(Op op, std::int64_t first, std::int64_t second) {
   RunState& run = *current();
   run.record(self_here->id, op, first, second);
+}
+
+void news() {
+  RunState& run = *current();
+  run.news = run.points;
 }
 
 void bytes(const void* data, std::size_t size) {

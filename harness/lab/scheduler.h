@@ -76,6 +76,9 @@ void event(Op op, std::int64_t first = 0, std::int64_t second = 0);
 // bytes enters data (ciphertext, random bytes) into the byte hash.
 void bytes(const void* data, std::size_t size);
 
+// news notes that a byte has moved: the run is no livelock yet (Options::idle_points_max).
+void news();
+
 // Wait says what a thread waits for. A key is the address of what it waits for: of a mutex, of a virtual socket.
 struct Wait {
   Op op;

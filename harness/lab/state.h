@@ -55,6 +55,7 @@ struct RunState {
   std::vector<Switch> switches;
   std::unordered_map<std::uint64_t, ThreadId> listed;  // Options::switches by thread and step
   std::uint64_t points = 0;
+  std::uint64_t news = 0;  // the point at which a byte was last written, or time had to jump
   std::uint64_t events = 0;
   std::uint64_t schedule_hash;
   std::uint64_t byte_hash;

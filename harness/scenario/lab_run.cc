@@ -12,6 +12,9 @@
 namespace rig {
 namespace {
 
+// The longest stretch of a run that is in order is far below a tenth of this.
+constexpr std::uint64_t idle_points_max = 1'000'000;
+
 bool fails_memory(const std::vector<lab::Fault>& faults) {
   return std::ranges::any_of(faults, [](const lab::Fault& fault) { return fault.kind == lab::FaultKind::no_memory; });
 }
@@ -35,6 +38,7 @@ lab::Options lab_options(const Scenario& scenario, const RunOptions& options) {
   if (options.steps_max != 0) {
     asked.steps_max = options.steps_max;
   }
+  asked.idle_points_max = idle_points_max;
   asked.allocation_sites = scenario.memory_may_fail && !fails_memory(part.faults);
   asked.recorder = options.recorder;
   asked.record = !options.trace_file.empty();

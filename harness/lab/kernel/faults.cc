@@ -124,7 +124,7 @@ Struck Faults::at_call(Op op, std::span<const Place> places, bool waits) {
         // These need nothing of the call to be possible.
         const FaultKind kind = struck.chance->kind;
         if (kind == FaultKind::would_block || kind == FaultKind::errno_noise || kind == FaultKind::sync_connect ||
-            kind == FaultKind::spurious) {
+            kind == FaultKind::spurious || (kind == FaultKind::interrupted && !waits)) {
           apply(*struck.chance, place, struck);
           struck.chance.reset();
         }
@@ -153,6 +153,9 @@ std::optional<Fault> Faults::choose(Op op, const Place& place, std::uint64_t nth
     kinds.push_back(FaultKind::errno_noise);
     if (moves && place.may_block) {
       kinds.push_back(FaultKind::would_block);
+    }
+    if (moves && !waits && place.may_block) {
+      kinds.push_back(FaultKind::interrupted);  // Linux interrupts only who waits; others also who does not
     }
     if (!waits && op == Op::connect) {
       kinds.push_back(FaultKind::sync_connect);

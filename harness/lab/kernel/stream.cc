@@ -67,6 +67,9 @@ std::size_t push_user(ByteQueue& queue, std::span<const iovec> pieces, std::size
     }
     done += now;
   }
+  if (done > 0) {
+    news();
+  }
   return done;
 }
 

@@ -430,6 +430,24 @@ TEST(Faults, what_the_seed_injects_is_the_same_run_again_when_it_is_listed) {
   }
 }
 
+// Linux interrupts only a call that waits; other systems also one that would not.
+TEST(Faults, a_call_that_does_not_wait_is_interrupted_where_only_POSIX_counts) {
+  for (const Profile profile : {Profile::strict, Profile::adversarial}) {
+    std::ptrdiff_t interrupted = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      Options options;
+      options.seed = seed;
+      options.profile = profile;
+      options.random_faults = true;
+      const Outcome outcome = run(options, patient_exchange);
+      interrupted += std::ranges::count_if(outcome.faults, [](const Fault& one) {
+        return one.kind == FaultKind::interrupted && (one.op == Op::send || one.op == Op::recv);
+      });
+    }
+    EXPECT_EQ(interrupted > 0, profile == Profile::adversarial);
+  }
+}
+
 // Where a count is one off, only a call shows it that moves one byte, or all but one.
 TEST(Faults, a_call_is_cut_short_at_either_end_as_well_as_anywhere) {
   constexpr std::size_t bytes = 1000;

@@ -1,6 +1,7 @@
 // A run that cannot go on says who waits on what.
 #include <pthread.h>
 #include <semaphore.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -187,6 +188,49 @@ TEST_F(StuckDeathTest, threads_that_go_on_without_end) {
                      }
                    }),
                "livelock: the threads go on without end");
+}
+
+Options with_few_idle_points() {
+  Options options;
+  options.idle_points_max = 10'000;
+  return options;
+}
+
+TEST_F(StuckDeathTest, a_thread_that_goes_round_and_comes_to_nothing) {
+  EXPECT_DEATH(run(with_few_idle_points(),
+                   [] {
+                     std::mutex mutex;
+                     for (;;) {
+                       const std::lock_guard lock(mutex);
+                     }
+                   }),
+               "livelock: the threads go on without end, and nothing comes of it");
+}
+
+// Dual: each wait for the clock is a new beginning, and so is each byte.
+TEST(Stuck, many_points_with_waits_or_bytes_between_them_are_no_finding) {
+  const Outcome waits = run(with_few_idle_points(), [] {
+    std::mutex mutex;
+    for (int i = 0; i < 20'000; ++i) {
+      const std::lock_guard lock(mutex);
+      if (i % 1'000 == 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    }
+  });
+  EXPECT_GT(waits.points, 20'000U);
+  const Outcome moves = run(with_few_idle_points(), [] {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    for (int i = 0; i < 20'000; ++i) {
+      char byte = 'x';
+      ASSERT_EQ(::write(ends[1], &byte, 1), 1);
+      ASSERT_EQ(::read(ends[0], &byte, 1), 1);
+    }
+    ::close(ends[0]);
+    ::close(ends[1]);
+  });
+  EXPECT_GT(moves.points, 20'000U);
 }
 
 }  // namespace
