@@ -255,6 +255,8 @@ void OpLedger::completed(std::uint64_t token, std::size_t bytes, const std::opti
   }
   if (books.closed) {
     books.report(Law::c3_nothing_after_closed, fmt::format("sent was called for op {} after closed.", token));
+  } else if (!books.connected && bytes > 0 && !error.has_value()) {
+    books.report(Law::c3_nothing_after_closed, fmt::format("op {} was reported as sent before connected.", token));
   }
   const auto found = books.ops.find(token);
   if (found == books.ops.end()) {
@@ -301,6 +303,9 @@ void OpLedger::callback(std::string_view name) {
   const MutexLock lock(books.mutex);
   if (books.closed) {
     books.report(Law::c3_nothing_after_closed, fmt::format("{} was called after closed.", name));
+  }
+  if (!books.connected && (name == "data" || name == "ended")) {
+    books.report(Law::c3_nothing_after_closed, fmt::format("{} was called before connected.", name));
   }
   if (name != "connected" && name != "ended") {
     return;

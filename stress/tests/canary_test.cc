@@ -90,6 +90,7 @@ std::vector<Trial> trials() {
           {.canary = Canary::c2_callback_too, .moment = 3},
           {.canary = Canary::c2_callback_too, .moment = 3, .fast_track = true},
           {.canary = Canary::c3_data_after_closed},
+          {.canary = Canary::c3_data_before_connected},
           {.canary = Canary::c4_swapped},
           {.canary = Canary::c5_short, .moment = 3},
           {.canary = Canary::c5_success_for_failure, .moment = 2, .ops_fail = true},

@@ -172,6 +172,7 @@ std::set<std::string> model_laws(const History& history) {
 std::set<std::string> ledger_laws(const History& history, OpLedger::Totals* totals = nullptr) {
   ViolationLog log;
   OpLedger ledger("client 0", OpLedger::Order::promised, log);
+  ledger.callback("connected");
   for (const Happening& event : history) {
     switch (event.kind) {
       case Kind::issue:

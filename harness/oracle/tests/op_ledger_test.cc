@@ -16,6 +16,7 @@ using Order = OpLedger::Order;
 
 class OpLedgerTest : public testing::Test {
  protected:
+  void SetUp() override { ledger_.callback("connected"); }
   void pend(std::uint64_t token, std::size_t bytes = 100) {
     ledger_.issue(token, bytes);
     ledger_.answered(token, Answer::pending);
@@ -46,7 +47,6 @@ class OpLedgerTest : public testing::Test {
 };
 
 TEST_F(OpLedgerTest, AnOrderlyLifeIsSilentAndCounted) {
-  ledger_.callback("connected");
   pend(1);
   pend(2, 50);
   ledger_.issue(3, 10);
@@ -154,7 +154,6 @@ TEST_F(OpLedgerTest, C1DualAnOpWithoutBytesThatCompletes) {
 }
 
 TEST_F(OpLedgerTest, C1ConnectedAndEndedComeOnce) {
-  ledger_.callback("connected");
   ledger_.callback("ended");
   ledger_.callback("data");
   ledger_.callback("data");
@@ -237,6 +236,37 @@ TEST_F(OpLedgerTest, C3DualCallbacksBeforeClosed) {
   EXPECT_EQ(laws(), "");
 }
 
+TEST(OpLedgerEarlyTest, C3NothingComesBeforeConnected) {
+  ViolationLog log;
+  OpLedger ledger("client 0", Order::promised, log);
+  ledger.callback("data");
+  ledger.callback("ended");
+  ledger.issue(1, 100);
+  ledger.answered(1, Answer::pending);
+  ledger.completed(1, 100, std::nullopt);
+  ledger.callback("connected");
+  ASSERT_EQ(log.count(), 3u);
+  for (const Violation& violation : log.kept()) {
+    EXPECT_EQ(violation.law, Law::c3_nothing_after_closed);
+  }
+  EXPECT_EQ(log.kept()[0].message, "data was called before connected.");
+  EXPECT_EQ(log.kept()[2].message, "op 1 was reported as sent before connected.");
+}
+
+TEST(OpLedgerEarlyTest, C3DualOpsThatFailWithTheConnect) {
+  ViolationLog log;
+  OpLedger ledger("client 0", Order::promised, log);
+  ledger.issue(1, 100);
+  ledger.answered(1, Answer::pending);
+  ledger.issue(2, 100);
+  ledger.answered(2, Answer::refused);
+  ledger.callback("writable");
+  ledger.completed(1, 0, Error(Code::refused));
+  ledger.callback("connected");
+  ledger.closed();
+  EXPECT_EQ(log.count(), 0u);
+}
+
 // C4
 
 TEST_F(OpLedgerTest, C4ALaterOpCompletesFirst) {
@@ -310,6 +340,7 @@ TEST_F(OpLedgerTest, C4DualFailuresInOrder) {
 TEST(OpLedgerFreeOrderTest, C4IsNotAskedWhereOrderIsNotPromised) {
   ViolationLog log;
   OpLedger ledger("server 0", Order::free, log);
+  ledger.callback("connected");
   for (const std::uint64_t token : {1, 2}) {
     ledger.issue(token, 5);
     ledger.answered(token, Answer::pending);
@@ -322,6 +353,7 @@ TEST(OpLedgerFreeOrderTest, C4IsNotAskedWhereOrderIsNotPromised) {
 TEST(OpLedgerFreeOrderTest, C5DualWithoutAPromiseASuccessMayBeToldAfterALaterOpsFailure) {
   ViolationLog log;
   OpLedger ledger("server 0", Order::free, log);
+  ledger.callback("connected");
   for (const std::uint64_t token : {1, 2}) {
     ledger.issue(token, 5);
     ledger.answered(token, Answer::pending);
@@ -440,7 +472,6 @@ TEST_F(OpLedgerTest, C5DualAnOpWithoutBytesMaySucceedAfterAFailure) {
 // C6
 
 TEST_F(OpLedgerTest, C6ClosedNeverCame) {
-  ledger_.callback("connected");
   ledger_.quiet();
   ASSERT_EQ(laws(), "C6");
   EXPECT_EQ(message(), "closed never came; 0 op(s) were still pending.");

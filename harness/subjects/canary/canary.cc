@@ -17,13 +17,14 @@ namespace rig {
 
 namespace {
 
-constexpr std::array<CanaryKind, 18> kinds{{
+constexpr std::array<CanaryKind, 19> kinds{{
     {Canary::c1_lost, "c1_lost", Law::c1_exactly_once},
     {Canary::c1_twice, "c1_twice", Law::c1_exactly_once},
     {Canary::c1_wrong_token, "c1_wrong_token", Law::c1_exactly_once},
     {Canary::c1_connected_twice, "c1_connected_twice", Law::c1_exactly_once},
     {Canary::c2_callback_too, "c2_callback_too", Law::c2_return_or_callback},
     {Canary::c3_data_after_closed, "c3_data_after_closed", Law::c3_nothing_after_closed},
+    {Canary::c3_data_before_connected, "c3_data_before_connected", Law::c3_nothing_after_closed},
     {Canary::c4_swapped, "c4_swapped", Law::c4_order},
     {Canary::c5_short, "c5_short", Law::c5_status_and_bytes},
     {Canary::c5_success_for_failure, "c5_success_for_failure", Law::c5_status_and_bytes},
@@ -128,9 +129,13 @@ void release(std::optional<Sent> Cage::* place) {
 // The victim's callbacks. Each passes on what the inner subject says, but for the one thing.
 
 void on_connected(void*, const rig_error* error) {
-  const Cage& own = cage();
+  Cage& own = cage();
+  if (own.which == Canary::c3_data_before_connected && !own.struck.exchange(true)) {
+    const std::uint8_t none = 0;
+    own.app.data(own.app_user, &none, 0);
+  }
   own.app.connected(own.app_user, error);
-  if (own.which == Canary::c1_connected_twice && !cage().struck.exchange(true)) {
+  if (own.which == Canary::c1_connected_twice && !own.struck.exchange(true)) {
     own.app.connected(own.app_user, error);
   }
 }
