@@ -52,9 +52,24 @@ void plan_reset(Scenario& scenario, std::uint32_t connection) {
   scenario.expectations.push_back(expect(Side::client, connection, Event::closed, ends));
 }
 
+// 3: the side that half-closes has ops pending itself, which the peer takes only then: its end comes behind them.
+void plan_flush(Scenario& scenario) {
+  const std::uint64_t ops = by_size(scenario.size, 16, 64, 200);
+  const std::uint64_t bytes = op_bytes(scenario.size);
+  scenario.reactions.push_back(when(Side::client, 3, Event::connected, Verb::pause));
+  scenario.threads.push_back(on_loop(Side::server, 3,
+                                     {await(Condition::connected), await(Condition::established),
+                                      send(ops, bytes, bytes), await(Condition::pending, 1), act(Verb::half_close),
+                                      align(2), await(Condition::sent), await(Condition::ended)}));
+  scenario.threads.push_back(
+      on_loop(Side::client, 3,
+              {connect(), await(Condition::connected), align(2), act(Verb::resume),
+               await(Condition::received, ops * bytes), await(Condition::ended), act(Verb::close_graceful)}));
+}
+
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   Scenario scenario = blank("half_closed", cell, size, seed);
-  scenario.settings.connections = 3;
+  scenario.settings.connections = 4;
   scenario.settings.relay = true;
   tight(scenario);
   scenario.ops_may_fail = true;
@@ -62,6 +77,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
   plan_talk(scenario);
   plan_reset(scenario, 1);
   plan_reset(scenario, 2);
+  plan_flush(scenario);
   // By default an end answers the peer's with a close of its own: here it has more to say.
   scenario.reactions.push_back(when(Side::client, {}, Event::ended, Verb::resume));
   scenario.reaches.push_back({.counter = "ended", .at_least = 3});
@@ -75,7 +91,8 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
 const Suite& half_closed_suite() {
   static const Suite suite{
       .name = "half_closed",
-      .sentence = "the peer half-closes while ops are outstanding; then it is reset, before ours are sent or after",
+      .sentence =
+          "either side half-closes while ops are outstanding; then a peer is reset, before ours are sent or after",
       .unfit = unfit,
       .make = make};
   return suite;

@@ -24,6 +24,10 @@ std::uint64_t size_max(Size size);
 // op_bytes is one record full of plaintext, but for the tiny size: enough of such ops fill what tight() leaves.
 std::uint64_t op_bytes(Size size);
 
+// larger_than_a_lane is an op of which a layer that encrypts ahead has done a part, and not all, when it stops: two of
+// them are more than the 256 KiB that are usual.
+constexpr std::uint64_t larger_than_a_lane = 150'001;
+
 // pick is one of `choices` numbers: neighbouring seeds of a cell have neighbouring ones, and each cell begins
 // elsewhere, so that a matrix with few seeds for each cell goes through all of them.
 std::uint64_t pick(const Cell& cell, std::uint64_t seed, std::uint64_t choices);
