@@ -5,6 +5,10 @@ namespace {
 
 using namespace recipe;
 
+std::optional<std::string> unfit(const Cell& cell, const Abilities& abilities) {
+  return first_of({needs_pause(cell, abilities), needs_close_over_input(cell, abilities)});
+}
+
 // A graceful close is over when the peer's system has everything; whether its application ever answers is not waited
 // for (curl#4487 did, and hung).
 Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
@@ -45,7 +49,7 @@ Scenario make(const Cell& cell, Size size, std::uint64_t seed) {
 const Suite& peer_stays_suite() {
   static const Suite suite{.name = "peer_stays",
                            .sentence = "either side closes gracefully, and the other, which has heard it, does nothing",
-                           .unfit = needs_pause,
+                           .unfit = unfit,
                            .make = make};
   return suite;
 }

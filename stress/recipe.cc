@@ -164,7 +164,7 @@ std::optional<std::string> needs_half_close(const Cell&, const Abilities& abilit
 std::optional<std::string> needs_close_over_input(const Cell&, const Abilities& abilities) {
   return both(abilities, RIG_CAN_CLOSE_OVER_INPUT)
              ? std::nullopt
-             : std::optional<std::string>("a graceful close is orderly only where nothing comes any more");
+             : std::optional<std::string>("a graceful close is orderly only where the peer has ended, or ends as well");
 }
 
 std::optional<std::string> needs_threads(const Cell&, const Abilities& abilities) {

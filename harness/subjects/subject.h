@@ -90,7 +90,7 @@ typedef struct rig_error {
 #define RIG_CAN_UPDATE_KEYS (1u << 14)
 #define RIG_CAN_LIMIT_QUEUE (1u << 15)      /* queue limits are honoured, `writable` follows a refusal */
 #define RIG_CAN_MORE (1u << 16)             /* RIG_SEND_MORE is honoured */
-#define RIG_CAN_CLOSE_OVER_INPUT (1u << 17) /* a graceful close is orderly also where the peer still sends */
+#define RIG_CAN_CLOSE_OVER_INPUT (1u << 17) /* a graceful close is orderly also where the peer sends on, or stays */
 
 /* Pollers, for the mask of rig_subject.pollers and for rig_loop_config.poller. */
 #define RIG_POLLER_EPOLL (1u << 0)
